@@ -1,0 +1,55 @@
+# The two commands of the README are `make demo` and `make test`; CI runs these targets and nothing else.
+# Go, make and git are all that a machine needs: everything else is built from Go modules, once, into the user's cache.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+export GOFLAGS ?=
+export CGO_ENABLED ?= 0
+
+HELM = go tool -modfile=tools/helm/go.mod helm
+LINT = go tool -modfile=tools/lint/go.mod golangci-lint
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Walk through an upgrade with a revision tag on a local API server (first time: builds one, about 6 minutes)
+	go run ./test/demo
+
+.PHONY: test
+test: ## Run every test: unit, oracle, and the handlers on a real kube-apiserver (first time: builds one)
+	go test ./...
+	cd test/istio && go test ./...
+	cd tools/kind && go test ./...
+
+.PHONY: e2e
+e2e: ## Run the end-to-end tests against $KUBECONFIG, or a local control plane
+	go test -count=1 -v -tags=e2e ./test/e2e/...
+
+.PHONY: build
+build: ## Build bin/router
+	go build -trimpath -o bin/router ./cmd/router
+
+.PHONY: fuzz
+fuzz: ## Fuzz the decoding of reviews for a minute
+	go test ./webhook -run '^$$' -fuzz FuzzPodReview -fuzztime 60s
+
+.PHONY: bench
+bench: ## Print the table of docs/benchmarks.md
+	go test ./routing ./webhook ./internal/mesh -run '^$$' -bench . -benchmem
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(LINT) fmt
+
+.PHONY: lint
+lint: ## Run the linters and check that modules are tidy
+	$(LINT) run
+	go mod tidy -diff
+	cd test/istio && go mod tidy -diff
+	$(HELM) lint --strict charts/revision-router
+
+.PHONY: clean
+clean: ## Remove what was built in this folder; the cache of tools stays
+	rm -rf bin
