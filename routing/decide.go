@@ -1,6 +1,5 @@
 package routing
 
-
 // Input is all that a decision about one pod depends on.
 type Input struct {
 	Mesh      *Mesh
@@ -78,7 +77,7 @@ func Decide(in Input) Decision {
 	if !ValidLabelValue(d.Revision) || !ValidLabelValue(d.Version) {
 		d.Warnings = d.Warnings.With(LabelsTooLong)
 	}
-	if misreadByCNI(in.Pod.Inject) {
+	if misreadByCNI(in.Pod.inject()) {
 		d.Warnings = d.Warnings.With(InjectNotRedirected)
 	}
 	return d
@@ -142,12 +141,8 @@ func skipByValues(pod Pod, values *Injection) Reason {
 	default:
 		return AutoInjectInvalid
 	}
-	explicit := pod.Inject
-	if !explicit.Present {
-		explicit = pod.InjectAnnotation
-	}
 	switch {
-	case explicit.Is("true"):
+	case pod.inject().Is("true"):
 		return ""
 	case matchesAny(values.NeverInject, pod.Labels):
 		return NeverInjectSelector
@@ -205,7 +200,16 @@ func warnings(in Input, want wish) WarningSet {
 	return set
 }
 
-// misreadByCNI reports a label that istiod takes for "use the default" and the CNI plugin for "false".
+// inject is what the pod itself says about injection: by the label, which masks the annotation even where it is
+// empty. istiod and the CNI plugin read the two in the same order.
+func (p Pod) inject() Label {
+	if p.Inject.Present {
+		return p.Inject
+	}
+	return p.InjectAnnotation
+}
+
+// misreadByCNI reports a value that istiod takes for "use the default" and the CNI plugin for "false".
 func misreadByCNI(inject Label) bool {
 	if !inject.Present {
 		return false

@@ -23,6 +23,10 @@ func DecideGateway(in GatewayInput) Decision {
 	}
 	d := Decision{Rule: want.rule, Wanted: want.name}
 	found, reason := lookUp(in.Mesh, want)
+	if found == (Resolution{Reason: UnknownRevision}) && want.rule != DefaultOwner {
+		// A deactivated revision has lost its name for pods alone: its istiod still knows itself by it.
+		found.Revision = in.Mesh.revision(want.name)
+	}
 	if found.Tag != nil {
 		d.Tag = found.Tag.Name
 	}

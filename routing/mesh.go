@@ -36,8 +36,12 @@ type Revision struct {
 	// Deleting: a deletion timestamp is set. istiod still injects until the object is gone.
 	Deleting bool
 	// Remote: the control plane runs in another cluster (profile remote).
-	Remote    bool
-	Injection Injection
+	Remote bool
+	// Deactivated: the revision's own webhooks match nothing, so that its name leads pods nowhere; tags still lead
+	// to it. That is how istioctl tag set default leaves the default revision, and how it stays when the tag is
+	// removed (istioctl/pkg/tag, DeactivateIstioInjectionWebhook). Only where Origin is Webhook.
+	Deactivated bool
+	Injection   Injection
 }
 
 // Injection holds the values of a revision that change what istiod's injector and its webhooks do.
@@ -111,6 +115,7 @@ type Resolution struct {
 
 // NewMesh builds the snapshot. For two objects of one name the answer does not depend on the order in which
 // they are given: Sail's objects come before webhook configurations, then the older one wins, then the lower UID.
+// A tag that was never reconciled comes last: it has no webhook, so that another object's of its name are in force.
 func NewMesh(o Objects) *Mesh {
 	m := &Mesh{
 		names:      make(map[string]Resolution, len(o.Revisions)+len(o.Tags)),
@@ -125,7 +130,7 @@ func NewMesh(o Objects) *Mesh {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), byAge(a.age(), b.age()))
 	})
 	slices.SortFunc(m.tags, func(a, b Tag) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), byAge(a.age(), b.age()))
+		return cmp.Or(cmp.Compare(a.Name, b.Name), byReconciled(a, b), byAge(a.age(), b.age()))
 	})
 	m.revisions = slices.CompactFunc(m.revisions, func(a, b Revision) bool { return a.Name == b.Name })
 	m.tags = slices.CompactFunc(m.tags, func(a, b Tag) bool { return a.Name == b.Name })
@@ -139,14 +144,16 @@ func (m *Mesh) index() {
 	for i := range m.revisions {
 		r := &m.revisions[i]
 		byName[r.Name] = r
-		m.names[r.Name] = Resolution{Revision: r}
+		if !r.Deactivated {
+			m.names[r.Name] = Resolution{Revision: r}
+		}
 		if len(r.Injection.NeverInject)+len(r.Injection.AlwaysInject) > 0 {
 			m.usesLabels = true
 		}
 	}
 	for i := range m.tags {
 		t := &m.tags[i]
-		if own, ok := byName[t.Name]; ok && byAge(own.age(), t.age()) <= 0 {
+		if own, ok := byName[t.Name]; ok && own.keepsName(t) {
 			continue
 		}
 		// A tag never leads to another tag: istio.io/rev of its webhook names a revision (SEP2, no chaining).
@@ -159,6 +166,17 @@ func (m *Mesh) index() {
 	if r := m.names[DefaultRevision].Revision; r != nil {
 		m.autoDefault = r.Injection.EnableNamespacesByDefault
 	}
+}
+
+// keepsName reports whether the revision's name leads to it and not to a tag of the same name.
+func (r *Revision) keepsName(t *Tag) bool {
+	if r.Deactivated {
+		return false
+	}
+	if t.Revision == "" && r.Origin == Webhook {
+		return true
+	}
+	return byAge(r.age(), t.age()) <= 0
 }
 
 // Resolve tells what name means as the value of istio.io/rev.
@@ -191,6 +209,17 @@ func (m *Mesh) UsesPodLabels() bool { return m.usesLabels }
 // Empty reports whether the cluster holds no revision of any kind.
 func (m *Mesh) Empty() bool { return len(m.revisions) == 0 }
 
+// revision returns the revision of that very name, whether or not the name leads pods to it; nil when there is none.
+func (m *Mesh) revision(name string) *Revision {
+	at, ok := slices.BinarySearchFunc(m.revisions, name, func(r Revision, name string) int {
+		return cmp.Compare(r.Name, name)
+	})
+	if !ok {
+		return nil
+	}
+	return &m.revisions[at]
+}
+
 // age is what decides between objects of one name.
 type age struct {
 	origin  Origin
@@ -210,4 +239,15 @@ func byAge(a, b age) int {
 		return 1
 	}
 	return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.uid, b.uid))
+}
+
+// byReconciled puts tags that were never reconciled after those that were.
+func byReconciled(a, b Tag) int {
+	switch {
+	case a.Revision != "" && b.Revision == "":
+		return -1
+	case a.Revision == "" && b.Revision != "":
+		return 1
+	}
+	return 0
 }

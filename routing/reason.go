@@ -124,7 +124,7 @@ const (
 	BothNamespaceLabels Warning = "BothNamespaceLabels"
 	// InjectLabelValue: the label sidecar.istio.io/inject is neither true nor false, and does not count.
 	InjectLabelValue Warning = "InjectLabelValue"
-	// InjectNotRedirected: istiod injects despite a label such as "False", but the CNI plugin reads it as
+	// InjectNotRedirected: istiod injects despite a label or annotation such as "False", but the CNI plugin reads it as
 	// false and sends no traffic through the sidecar (cni/pkg/plugin, strconv.ParseBool).
 	InjectNotRedirected Warning = "InjectNotRedirected"
 	// AnnotationIgnored: the annotation sidecar.istio.io/inject contradicts the label of the same key, which wins.

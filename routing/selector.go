@@ -43,13 +43,13 @@ func (r Requirement) matches(labels []Pair) bool {
 	case OpIn:
 		return at >= 0 && slices.Contains(r.Values, labels[at].Value)
 	case OpNotIn:
-		return at < 0 || !slices.Contains(r.Values, labels[at].Value)
+		return len(r.Values) > 0 && (at < 0 || !slices.Contains(r.Values, labels[at].Value))
 	case OpExists:
 		return at >= 0
 	case OpDoesNotExist:
 		return at < 0
 	}
-	// An operator that Kubernetes does not know makes istiod drop the whole selector with a warning.
+	// An operator that Kubernetes does not know, like NotIn without values, makes istiod drop the whole selector.
 	return false
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/revision-router/revision-router/routing"
+	"github.com/revision-router/revision-router/routing/skew"
 )
 
 func TestParse(t *testing.T) {
@@ -41,6 +42,29 @@ func TestParse(t *testing.T) {
 		"another version is refused": {
 			file:    "apiVersion: revision-router.io/v9\nkind: RouterPolicy\n",
 			wantErr: `apiVersion: Unsupported value: "revision-router.io/v9"`,
+		},
+		"rules, cni, ztunnel and operators are read": {
+			file: head + "rules: {CNISkew: Warn}\ncontrolPlaneVersion: Declared\ncni: {maxAhead: 1}\n" +
+				"ztunnel: {drainSeconds: 60}\noperatorServiceAccounts: [a]\n",
+			want: func() RouterPolicy {
+				p := Default()
+				p.Rules = map[skew.Rule]skew.Level{skew.CNISkew: skew.Warn}
+				p.ControlPlaneVersion, p.CNI.MaxAhead, p.ZTunnel.DrainSeconds = skew.Declared, 1, 60
+				p.OperatorServiceAccounts = []string{"a"}
+				return p
+			}(),
+		},
+		"a rule that does not exist is refused with those that do": {
+			file: head + "rules: {CniSkew: Warn}\n", wantErr: `rules[CniSkew]: Unsupported value: "CniSkew": supported values: "`,
+		},
+		"a level of a rule that does not exist is refused": {
+			file: head + "rules: {CNISkew: Perhaps}\n", wantErr: `rules[CNISkew]: Unsupported value: "Perhaps"`,
+		},
+		"a rule that cannot deny is not set to Deny": {
+			file: head + "rules: {UnknownVersion: Deny}\n", wantErr: "UnknownVersion cannot be Deny",
+		},
+		"more than one version ahead is refused": {
+			file: head + "cni: {maxAhead: 2}\n", wantErr: "cni.maxAhead: Invalid value: 2: must be 0 or 1",
 		},
 		"an empty file is refused":        {file: "", wantErr: "kind: Unsupported value"},
 		"text that is no YAML is refused": {file: "{", wantErr: "not a RouterPolicy document"},
@@ -117,7 +141,7 @@ func TestNewStoreRefusesABadFileAtStart(t *testing.T) {
 		t.Error("a missing file was accepted")
 	}
 	store, err := NewStore("", testr.New(t))
-	if err != nil || store.Policy() != Default() {
+	if err != nil || !cmp.Equal(store.Policy(), Default()) {
 		t.Errorf("no file: %v, %v", store, err)
 	}
 }
