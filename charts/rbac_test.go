@@ -1,0 +1,224 @@
+package charts_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/revision-router/revision-router/charts"
+)
+
+// permission is one verb on one resource, as narrow as a rule can say it. Scope is empty for the whole cluster.
+type permission struct{ scope, group, resource, name, verb string }
+
+func (p permission) String() string {
+	where := "cluster"
+	if p.scope != "" {
+		where = "namespace " + p.scope
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s: %s %s/%s %s", where, p.verb, p.group, p.resource, p.name))
+}
+
+// expand turns a rule into permissions.
+func expand(scope string, rule rbacv1.PolicyRule) []permission {
+	names := rule.ResourceNames
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	var expanded []permission
+	for _, group := range rule.APIGroups {
+		for _, resource := range rule.Resources {
+			for _, name := range names {
+				for _, verb := range rule.Verbs {
+					expanded = append(expanded, permission{scope, group, resource, name, verb})
+				}
+			}
+		}
+	}
+	return expanded
+}
+
+func granted(t *testing.T, r release) []permission {
+	t.Helper()
+	var list []permission
+	for _, rule := range one[*rbacv1.ClusterRole](t, r).Rules {
+		list = append(list, expand("", rule)...)
+	}
+	for _, rule := range one[*rbacv1.Role](t, r).Rules {
+		list = append(list, expand(r.namespace, rule)...)
+	}
+	return list
+}
+
+// The markers stand beside the calls that need them, so this compares what the code does with what it may do: a
+// missing permission fails in production, one too many is a risk for nothing.
+func TestPermissionsAreThoseOfTheMarkersInTheCode(t *testing.T) {
+	needed := markers(t, "..")
+	if len(needed) == 0 {
+		t.Fatal("no +kubebuilder:rbac marker in the code: the comparison would prove nothing")
+	}
+	allowed := granted(t, render(t))
+	for _, p := range needed {
+		if !slices.Contains(allowed, p) {
+			t.Errorf("the code needs what the chart does not grant: %s", p)
+		}
+	}
+	for _, p := range allowed {
+		if !slices.Contains(needed, p) {
+			t.Errorf("the chart grants what no marker in the code asks for: %s", p)
+		}
+	}
+}
+
+// markers collects the +kubebuilder:rbac markers of the Go files below root that are compiled into the router.
+func markers(t *testing.T, root string) []permission {
+	t.Helper()
+	var found []permission
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := entry.Name()
+		if entry.IsDir() {
+			if path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "test" || name == "tools") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for lines := bufio.NewScanner(bytes.NewReader(source)); lines.Scan(); {
+			_, marker, isMarker := strings.Cut(strings.TrimSpace(lines.Text()), "+kubebuilder:rbac:")
+			if !isMarker {
+				continue
+			}
+			permissions, err := parseMarker(marker)
+			if err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			found = append(found, permissions...)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// parseMarker reads what follows "+kubebuilder:rbac:": arguments separated by commas, values by semicolons, with
+// quotes around what controller-gen would read otherwise.
+func parseMarker(marker string) ([]permission, error) {
+	var rule rbacv1.PolicyRule
+	scope := ""
+	for _, argument := range strings.Split(marker, ",") {
+		key, text, found := strings.Cut(argument, "=")
+		if !found {
+			return nil, fmt.Errorf("marker %q: no value in %q", marker, argument)
+		}
+		var values []string
+		for _, value := range strings.Split(strings.Trim(text, "{}"), ";") {
+			values = append(values, strings.Trim(value, "\"`"))
+		}
+		switch key {
+		case "groups":
+			rule.APIGroups = values
+		case "resources":
+			rule.Resources = values
+		case "resourceNames":
+			rule.ResourceNames = values
+		case "verbs":
+			rule.Verbs = values
+		case "namespace":
+			scope = values[0]
+		default:
+			return nil, fmt.Errorf("marker %q: unknown argument %q", marker, key)
+		}
+	}
+	permissions := expand(scope, rule)
+	if len(permissions) == 0 {
+		return nil, fmt.Errorf("marker %q: groups, resources and verbs are required", marker)
+	}
+	return permissions, nil
+}
+
+func TestParseMarker(t *testing.T) {
+	cases := map[string]struct {
+		marker  string
+		want    []permission
+		wantErr string
+	}{
+		"every combination of the lists": {
+			marker: `groups="",resources=namespaces;pods,verbs=get;list`,
+			want: []permission{
+				{resource: "namespaces", verb: "get"}, {resource: "namespaces", verb: "list"},
+				{resource: "pods", verb: "get"}, {resource: "pods", verb: "list"},
+			},
+		},
+		"a name and a namespace": {
+			marker: `groups="",resources=secrets,resourceNames=ca,verbs=get,namespace=here`,
+			want:   []permission{{scope: "here", resource: "secrets", name: "ca", verb: "get"}},
+		},
+		"a marker without verbs is refused": {marker: "groups=apps,resources=deployments", wantErr: "are required"},
+		"a misspelt argument is refused":    {marker: "group=apps", wantErr: `unknown argument "group"`},
+		"an argument without a value is refused": {
+			marker: "groups", wantErr: "no value",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, err := parseMarker(tc.marker)
+			if tc.wantErr != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
+					t.Fatalf("error %v, want one with %q", err, tc.wantErr)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(permission{})); diff != "" {
+				t.Errorf("permissions (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPermissionsAreNarrow(t *testing.T) {
+	r := renderAs(t, charts.Options{Namespace: "elsewhere", Args: set("fullnameOverride=guard")})
+	writing := []string{"update", "patch", "delete", "deletecollection"}
+	for _, p := range granted(t, r) {
+		if strings.Contains(p.group+p.resource+p.verb, "*") {
+			t.Errorf("wildcard in %s", p)
+		}
+		if p.name == "" && slices.Contains(writing, p.verb) {
+			t.Errorf("%s names no object", p)
+		}
+		if p.resource == "secrets" && (p.scope == "" || p.name == "" && p.verb != "create") {
+			t.Errorf("%s reaches more than the router's own Secret", p)
+		}
+		if p.name == "" {
+			continue
+		}
+		want := map[string]string{
+			"mutatingwebhookconfigurations": flagOf(t, r, "mutating-webhook"), "secrets": flagOf(t, r, "ca-secret"),
+		}[p.resource]
+		if p.name != want {
+			t.Errorf("%s: the router uses %q", p, want)
+		}
+	}
+}

@@ -1,0 +1,55 @@
+{{/*
+What all entries have in common. Takes a list: the root context and the last element of the path.
+
+matchPolicy Equivalent: a pod that is created through another version of the API would still be seen.
+sideEffects None: true for dry runs as well, since deciding writes nothing.
+failurePolicy Ignore, the default, fails open: without the router pods start as if it had never been installed.
+reinvocationPolicy IfNeeded, the default: a later webhook may change the labels that were judged, and only a second
+look sees what the pod ends up with; it changes nothing where they are the same. A webhook is never called for the
+first time in the second round, so this does not make up for a configuration that sorts after Istio's.
+*/}}
+{{- define "revision-router.webhook" -}}
+{{- $root := index . 0 -}}
+admissionReviewVersions: [v1]
+clientConfig:
+  service:
+    name: {{ include "revision-router.fullname" $root }}
+    namespace: {{ $root.Release.Namespace }}
+    path: /mutate-v1-pod/{{ index . 1 }}
+    port: 443
+rules:
+  - apiGroups: [""]
+    apiVersions: [v1]
+    operations: [CREATE]
+    resources: [pods]
+    scope: Namespaced
+matchPolicy: Equivalent
+sideEffects: None
+failurePolicy: {{ $root.Values.webhook.failurePolicy }}
+reinvocationPolicy: {{ $root.Values.webhook.reinvocationPolicy }}
+timeoutSeconds: {{ $root.Values.webhook.timeoutSeconds }}
+{{- end -}}
+
+{{/* Namespaces that must start while the router is down: its own, the system's, those of control planes. */}}
+{{- define "revision-router.notExempt" -}}
+- key: kubernetes.io/metadata.name
+  operator: NotIn
+  values:
+    {{- include "revision-router.exemptNamespaces" . | nindent 4 }}
+{{- end -}}
+
+{{/*
+The router's own pods and istiod's, wherever they run: with failurePolicy Fail a router that waits for itself, or for
+an istiod that waits for it, would never start. Whoever puts such a label on a pod of their own only does without the
+router's check of that pod: Istio's webhooks do not look at these labels.
+*/}}
+{{- define "revision-router.notOwn" -}}
+- key: app.kubernetes.io/name
+  operator: NotIn
+  values:
+    - {{ include "revision-router.name" . }}
+- key: app
+  operator: NotIn
+  values:
+    - istiod
+{{- end -}}

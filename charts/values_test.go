@@ -1,0 +1,231 @@
+package charts_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+
+	"github.com/revision-router/revision-router/charts"
+	"github.com/revision-router/revision-router/test/cluster"
+)
+
+func TestWrongValuesAreRefused(t *testing.T) {
+	cases := map[string]struct {
+		args []string
+		want string
+	}{
+		"a key that does not exist":               {set("replicas=3"), "additional properties 'replicas' not allowed"},
+		"a key that does not exist, further down": {set("webhook.timeout=3"), "at '/webhook': additional properties 'timeout' not allowed"},
+		"no replica at all":                       {set("replicaCount=0"), "at '/replicaCount': minimum: got 0, want 1"},
+		"a negative number of replicas":           {set("replicaCount=-1"), "at '/replicaCount': minimum: got -1, want 1"},
+		"a timeout of nothing":                    {set("webhook.timeoutSeconds=0"), "at '/webhook/timeoutSeconds': minimum: got 0, want 1"},
+		"a timeout that uses up the request":      {set("webhook.timeoutSeconds=31"), "at '/webhook/timeoutSeconds': maximum: got 31, want 10"},
+		"a failure policy in lower case":          {set("webhook.failurePolicy=ignore"), "at '/webhook/failurePolicy': value must be one of 'Fail', 'Ignore'"},
+		"a reinvocation policy that does not exist": {
+			set("webhook.reinvocationPolicy=Always"), "at '/webhook/reinvocationPolicy': value must be one of 'IfNeeded', 'Never'",
+		},
+		"a level that does not exist":        {set("policy.unresolved=Off"), "at '/policy/unresolved': value must be one of 'Deny', 'Warn'"},
+		"a level of the log in upper case":   {set("log.level=INFO"), "at '/log/level': value must be one of"},
+		"a privileged port":                  {set("webhook.port=443"), "at '/webhook/port': minimum: got 443, want 1,024"},
+		"a digest that is a tag":             {set("image.digest=latest"), "at '/image/digest': 'latest' does not match pattern"},
+		"no image":                           {set("image.repository="), "at '/image/repository': minLength"},
+		"a namespace that is none":           {set("exemptNamespaces={istio_system}"), "at '/exemptNamespaces/0': 'istio_system' does not match pattern"},
+		"a memory limit in thousandths":      {set("resources.limits.memory=128m"), "at '/resources/limits/memory': '128m' does not match pattern"},
+		"too little time to drain":           {set("terminationGracePeriodSeconds=10"), "at '/terminationGracePeriodSeconds': minimum: got 10, want 30"},
+		"an argument that is no flag":        {set("extraArgs={debug}"), "at '/extraArgs/0': 'debug' does not match pattern"},
+		"a label that is no text":            {set("podLabels.tier=1"), "at '/podLabels/tier': got number, want string"},
+		"a name that is too long":            {set("fullnameOverride=" + strings.Repeat("a", 55)), "at '/fullnameOverride': maxLength: got 55, want 54"},
+		"a budget of nothing":                {set("podDisruptionBudget.maxUnavailable=0"), "at '/podDisruptionBudget/maxUnavailable': minimum: got 0, want 1"},
+		"switching the chart off by a value": {set("enabled=false"), "at '/enabled': value must be true"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if got := refusal(t, tc.args...); !strings.Contains(got, tc.want) {
+				t.Errorf("%s\nwant in it: %s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestContradictoryValuesAreRefused(t *testing.T) {
+	cases := map[string]struct {
+		args []string
+		want string
+	}{
+		"a label of Istio's on the webhook configuration": {
+			set(`commonLabels.istio\.io/rev=canary`), "commonLabels: istio.io/rev must not be set: istiod takes labelled objects for its own",
+		},
+		"a label that the chart sets": {
+			set(`commonLabels.app\.kubernetes\.io/name=mine`), "commonLabels: app.kubernetes.io/name is set by the chart. Remove it.",
+		},
+		"a sidecar for the router": {
+			[]string{"--set-string", `podLabels.sidecar\.istio\.io/inject=true`},
+			`podLabels: sidecar.istio.io/inject is set to "false" by the chart. Remove it.`,
+		},
+		"permissions for an account that has no name": {
+			set("serviceAccount.create=false"), "serviceAccount.name: required where serviceAccount.create is false.",
+		},
+		"two servers on one port": {
+			set("webhook.port=8081"), "webhook.port, health.port and metrics.port: must be three different ports.",
+		},
+		"a budget in two ways": {
+			set("podDisruptionBudget.minAvailable=1", "podDisruptionBudget.maxUnavailable=1"),
+			"podDisruptionBudget: minAvailable and maxUnavailable exclude each other.",
+		},
+		"a budget that keeps nodes from being drained": {
+			set("podDisruptionBudget.minAvailable=2"), "podDisruptionBudget.minAvailable: 2 of 2 replicas leaves no pod",
+		},
+		"a share that is rounded up to everything": {
+			set("podDisruptionBudget.minAvailable=51%"), "podDisruptionBudget.minAvailable: 51% of 2 replicas leaves no pod",
+		},
+		"a roll-out that cannot begin": {
+			set("rollingUpdate.maxSurge=0%"), "rollingUpdate: maxUnavailable and maxSurge are both 0",
+		},
+		"a ServiceMonitor without a Service": {
+			set("metrics.serviceMonitor.enabled=true", "metrics.service.enabled=false"),
+			"metrics.serviceMonitor.enabled: needs metrics.service.enabled",
+		},
+		"a ServiceMonitor behind a NetworkPolicy that admits nobody": {
+			set("metrics.serviceMonitor.enabled=true", "networkPolicy.enabled=true"),
+			"networkPolicy.metricsFrom: empty, so Prometheus could not reach the metrics",
+		},
+		"a flag that the chart sets": {
+			set("extraArgs={--webhook-port=1}"), "extraArgs: --webhook-port is set by the chart. Use webhook.port instead.",
+		},
+		"the name of the configuration in a flag": {
+			set("extraArgs={--mutating-webhook=other}"), "extraArgs: --mutating-webhook is set by the chart.",
+		},
+		"a variable that the chart sets": {
+			set("extraEnv[0].name=GOMEMLIMIT", "extraEnv[0].value=1GiB"), "extraEnv: GOMEMLIMIT is set by the chart. Remove it.",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if got := refusal(t, tc.args...); !strings.Contains(got, tc.want) {
+				t.Errorf("%s\nwant in it: %s", got, tc.want)
+			}
+		})
+	}
+}
+
+// keywords are those of a JSON Schema that say which keys there are.
+type keywords struct {
+	Properties           map[string]keywords `json:"properties"`
+	AdditionalProperties json.RawMessage     `json:"additionalProperties"`
+	Items                *keywords           `json:"items"`
+	Type                 json.RawMessage     `json:"type"`
+}
+
+func TestSchemaAndValuesHaveTheSameKeys(t *testing.T) {
+	var root keywords
+	if err := json.Unmarshal(chartFile(t, "values.schema.json"), &root); err != nil {
+		t.Fatal(err)
+	}
+	var values map[string]any
+	if err := yaml.UnmarshalStrict(chartFile(t, "values.yaml"), &values); err != nil {
+		t.Fatal(err)
+	}
+	// What Helm adds where another chart depends on this one.
+	delete(root.Properties, "global")
+	delete(root.Properties, "enabled")
+	compareKeys(t, "", root, values)
+}
+
+func compareKeys(t *testing.T, path string, s keywords, values map[string]any) {
+	t.Helper()
+	inSchema := slices.Sorted(maps.Keys(s.Properties))
+	if diff := cmp.Diff(inSchema, slices.Sorted(maps.Keys(values))); diff != "" {
+		t.Errorf("keys of %q (-schema +values):\n%s", path, diff)
+	}
+	for key, property := range s.Properties {
+		if child, isMap := values[key].(map[string]any); isMap && len(property.Properties) > 0 && path+key != "resources" {
+			compareKeys(t, path+key+".", property, child)
+		}
+	}
+}
+
+// A key that nobody knows must be an error at every level, or a misspelt value would silently mean the default.
+func TestSchemaIsClosed(t *testing.T) {
+	var document struct {
+		keywords
+		Definitions map[string]keywords `json:"definitions"`
+	}
+	if err := json.Unmarshal(chartFile(t, "values.schema.json"), &document); err != nil {
+		t.Fatal(err)
+	}
+	open := []string{"/global", "#kubernetes"}
+	var walk func(path string, s keywords)
+	walk = func(path string, s keywords) {
+		if strings.Contains(string(s.Type), "object") {
+			switch text := string(s.AdditionalProperties); {
+			case text == "":
+				t.Errorf("%s does not say whether it takes further keys", path)
+			case text == "true" && !slices.Contains(open, path):
+				t.Errorf("%s takes any key", path)
+			}
+		}
+		for key, property := range s.Properties {
+			walk(path+"/"+key, property)
+		}
+		if s.Items != nil {
+			walk(path+"[]", *s.Items)
+		}
+	}
+	walk("", document.keywords)
+	for name, definition := range document.Definitions {
+		walk("#"+name, definition)
+	}
+}
+
+// README.md is written by helm-docs from README.md.gotmpl and the comments of values.yaml.
+func TestREADME(t *testing.T) {
+	generator, err := cluster.Tool(t.Context(), "tools/helm-docs", "github.com/norwoodj/helm-docs/cmd/helm-docs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chart := unpack(t)
+	cmd := exec.CommandContext(t.Context(), generator, "--chart-search-root", chart, "--sort-values-order", "file")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("helm-docs: %v\n%s", err, out)
+	}
+	want, err := os.ReadFile(filepath.Join(chart, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(want)) {
+		if strings.HasSuffix(line, "|  |\n") {
+			t.Errorf("no comment in values.yaml: %s", line)
+		}
+	}
+	if *update {
+		write(t, charts.Name, "README.md", string(want))
+		return
+	}
+	if diff := cmp.Diff(string(want), string(chartFile(t, "README.md"))); diff != "" {
+		t.Errorf("README.md (-want +got); go test ./charts -run TestREADME -update rewrites it:\n%s", diff)
+	}
+}
+
+func chartFile(t *testing.T, name string) []byte {
+	t.Helper()
+	data, err := charts.FS().ReadFile(charts.Name + "/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func write(t *testing.T, dir, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil { //nolint:gosec // not a secret
+		t.Fatal(err)
+	}
+}

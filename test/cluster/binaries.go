@@ -1,0 +1,124 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// assetsVariable names a folder with both binaries, as controller-runtime's envtest reads it. The cluster then uses
+// those, and builds nothing.
+const assetsVariable = "KUBEBUILDER_ASSETS"
+
+// controlPlaneModule is the nested module that pins the versions of both binaries.
+const controlPlaneModule = "tools/controlplane"
+
+type binaries struct{ etcd, apiserver string }
+
+// Build builds etcd and kube-apiserver into the cache, unless they are there, and starts nothing. A test suite calls
+// it first (go run ./test/cluster/up --build-only), because go test counts a build against a package's timeout, and
+// shows no progress.
+func Build(ctx context.Context, log io.Writer) error {
+	_, err := findBinaries(ctx, log)
+	return err
+}
+
+func findBinaries(ctx context.Context, log io.Writer) (binaries, error) {
+	if dir := os.Getenv(assetsVariable); dir != "" {
+		return assets(dir)
+	}
+	root, err := moduleRoot()
+	if err != nil {
+		return binaries{}, err
+	}
+	module := filepath.Join(root, filepath.FromSlash(controlPlaneModule))
+	versions, err := readVersions(module)
+	if err != nil {
+		return binaries{}, err
+	}
+	etcd, err := build(ctx, log, target{
+		module: module, pkg: "go.etcd.io/etcd/server/v3", name: "etcd", estimate: "about half a minute on 2 cores",
+	})
+	if err != nil {
+		return binaries{}, err
+	}
+	apiserver, err := build(ctx, log, target{
+		module: module, pkg: "k8s.io/kubernetes/cmd/kube-apiserver", name: "kube-apiserver",
+		ldflags:  versionFlags(versions["k8s.io/kubernetes"]),
+		estimate: "about 6 minutes on 2 cores",
+	})
+	return binaries{etcd: etcd, apiserver: apiserver}, err
+}
+
+// assets finds both binaries in the folder that the user named. A binary that is missing is an error: falling back
+// to a build would test something else than what was asked for.
+func assets(dir string) (binaries, error) {
+	b := binaries{etcd: filepath.Join(dir, "etcd"), apiserver: filepath.Join(dir, "kube-apiserver")}
+	for _, path := range []string{b.etcd, b.apiserver} {
+		if _, err := exec.LookPath(path); err != nil {
+			return binaries{}, fmt.Errorf("%s=%s asks for the binary %s, which cannot be run: %w; "+
+				"put etcd and kube-apiserver there, or unset %s to have them built",
+				assetsVariable, dir, path, err, assetsVariable)
+		}
+	}
+	return b, nil
+}
+
+// versionFlags make kube-apiserver report its version. Clients read all three: Helm compares a chart's kubeVersion
+// with the first and hands the others to templates.
+func versionFlags(version string) string {
+	const variables = "k8s.io/component-base/version"
+	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	return fmt.Sprintf("-X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s",
+		variables, version, major, minor)
+}
+
+// moduleRoot finds the project from the working directory, which for a test is the folder of its package, also in a
+// nested module.
+func moduleRoot() (string, error) {
+	const declaration = "module github.com/revision-router/revision-router"
+	start, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the project: %w", err)
+	}
+	for dir := start; ; dir = filepath.Dir(dir) {
+		raw, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		switch {
+		case err == nil:
+			for line := range strings.Lines(string(raw)) {
+				if strings.TrimSpace(line) == declaration {
+					return dir, nil
+				}
+			}
+		case !errors.Is(err, fs.ErrNotExist):
+			return "", fmt.Errorf("find the project: %w", err)
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("find the project: no go.mod with %q in %s or above it; run this inside the project",
+				declaration, start)
+		}
+	}
+}
+
+// readVersions returns the versions that the go.mod in dir requires, by module path.
+func readVersions(dir string) (map[string]string, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		return nil, fmt.Errorf("read the versions of the tools in %s: %w", dir, err)
+	}
+	versions := map[string]string{}
+	for line := range strings.Lines(string(raw)) {
+		fields := strings.Fields(strings.TrimPrefix(line, "require "))
+		if len(fields) >= 2 && strings.HasPrefix(fields[1], "v") {
+			versions[fields[0]] = fields[1]
+		}
+	}
+	return versions, nil
+}
