@@ -2,6 +2,7 @@
 package docs
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/revision-router/revision-router/internal/config"
 	"github.com/revision-router/revision-router/routing"
+	"github.com/revision-router/revision-router/routing/skew"
 	"github.com/revision-router/revision-router/webhook"
 )
 
@@ -26,6 +28,9 @@ func read(t *testing.T, page string) string {
 
 func TestTheSpecificationAndTheCodeUseTheSameWords(t *testing.T) {
 	known := []string{"Inject", "Skip", "Unresolvable", "Deny", "Warn", "False", "FALSE", "F", "Ignore"}
+	for _, rule := range skew.Rules() {
+		known = append(known, string(rule.Rule))
+	}
 	for _, row := range routing.Reasons() {
 		known = append(known, string(row.Reason))
 	}
@@ -51,6 +56,16 @@ func TestTheSpecificationListsEveryWebhook(t *testing.T) {
 	for _, entry := range webhook.Entries() {
 		if !strings.Contains(page, "| `"+entry.Name+"` | `"+entry.Path+"` |") {
 			t.Errorf("spec.md has no row for %s at %s", entry.Name, entry.Path)
+		}
+	}
+}
+
+func TestTheSpecificationListsEveryRuleWithItsDefault(t *testing.T) {
+	page := read(t, "spec.md")
+	for _, rule := range skew.Rules() {
+		row := fmt.Sprintf("| `%s` | %s | %s |", rule.Rule, rule.Default, rule.Summary)
+		if !strings.Contains(page, row) {
+			t.Errorf("spec.md has no row %s", row)
 		}
 	}
 }

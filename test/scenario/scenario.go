@@ -45,6 +45,9 @@ type run struct {
 }
 
 func newRun(env Env, recording string) (*run, error) {
+	env.Config = rest.CopyConfig(env.Config)
+	// As kubectl does: admission warnings are for people to see.
+	env.Config.WarningHandler = rest.NewWarningWriter(env.Out, rest.WarningWriterOptions{Deduplicate: true})
 	kube, err := kubernetes.NewForConfig(env.Config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)

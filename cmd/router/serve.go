@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+
+	"github.com/revision-router/revision-router/internal/cli"
+	"github.com/revision-router/revision-router/internal/config"
+	"github.com/revision-router/revision-router/internal/mesh"
+	"github.com/revision-router/revision-router/routing"
+	"github.com/revision-router/revision-router/webhook"
+)
+
+func newServeCommand(streams cli.Streams) *cobra.Command {
+	var options Options
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the webhook server",
+		Long: `Run the webhook server: watch the mesh, keep a CA and the CA bundles, and answer the API server's reviews.
+
+Every replica serves. On SIGTERM it becomes unready, goes on serving for --drain-delay, then stops.`,
+		Example: `  # In a pod, as the Helm chart runs it
+  router serve --namespace=revision-router --policy=/etc/revision-router/policy.yaml
+
+  # On your own machine, for webhooks that are called by URL
+  router serve --kubeconfig=$HOME/.kube/config --webhook-host=127.0.0.1 --tls-san=127.0.0.1`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := options.Validate(); err != nil {
+				return fmt.Errorf("%w\nSee 'router serve --help'", err)
+			}
+			log, err := newLogger(streams.Err, options)
+			if err != nil {
+				return err
+			}
+			return run(cmd.Context(), options, log)
+		},
+	}
+	options.AddFlags(cmd.Flags())
+	return cmd
+}
+
+// run serves until ctx is done. Top to bottom is the order of start-up.
+func run(ctx context.Context, o Options, log logr.Logger) error {
+	api, err := restConfig(o.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	policy, err := config.NewStore(o.Policy, log.WithName("policy"))
+	if err != nil {
+		return err
+	}
+	source, err := mesh.New(mesh.Options{Config: api, Log: log.WithName("mesh")})
+	if err != nil {
+		return fmt.Errorf("watching the mesh: %w", err)
+	}
+	certificates, err := newCertificates(api, o, log.WithName("certs"))
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	recorder, err := newRecorder(registry, source)
+	if err != nil {
+		return err
+	}
+	drain := &drain{delay: o.DrainDelay, log: log}
+	pods := webhook.NewPodRouter(webhook.PodRouterOptions{
+		Meshes:     source,
+		Namespaces: source,
+		Policy:     func() routing.Policy { return policy.Policy().Routing() },
+		Recorder:   recorder,
+		Log:        log.WithName("pods"),
+		Now:        time.Now,
+	})
+	server := newWebhookServer(o, certificates.Source())
+	pods.Register(drain.wrap(server))
+
+	log.Info("starting", "version", currentVersion().version, "commit", currentVersion().commit, "port", o.WebhookPort)
+	return runAll(ctx, drain,
+		server.Start, source.Start, certificates.Start, policy.Start,
+		httpServer(o.HealthAddress, healthHandler(map[string]healthz.Checker{
+			"snapshot":    func(*http.Request) error { return source.Ready() },
+			"certificate": func(*http.Request) error { return certificates.Ready() },
+			"webhook":     server.StartedChecker(),
+			"drain":       drain.ready,
+		}, policy)),
+		httpServer(o.MetricsAddress, metricsHandler(registry)),
+	)
+}
+
+// runAll runs the parts in one group: the first that fails ends the process, and the kubelet starts another. When
+// ctx is done the parts go on for the length of the drain.
+func runAll(ctx context.Context, drain *drain, parts ...func(context.Context) error) error {
+	group, groupCtx := errgroup.WithContext(context.WithoutCancel(ctx))
+	serving, stop := context.WithCancel(groupCtx)
+	defer stop()
+	for _, part := range parts {
+		group.Go(func() error { return part(serving) })
+	}
+	group.Go(func() error {
+		defer stop()
+		select {
+		case <-ctx.Done():
+			drain.wait(groupCtx)
+		case <-groupCtx.Done():
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+func restConfig(kubeconfig string) (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	api, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("finding the API server (give --kubeconfig outside a cluster): %w", err)
+	}
+	// A router asks for little and all at once, at start and after an outage; the API server's own fairness is
+	// what limits it.
+	api.QPS = -1
+	return api, nil
+}

@@ -1,0 +1,141 @@
+// Package local puts the router on a local control plane the way the chart installs it: the objects that the chart
+// renders on a real API server, a router process with the rendered flags, policy and rights, and stand-ins for the
+// istiods. The demo and the end-to-end tests use it where no cluster is given.
+//
+// Two things differ from a cluster, because nothing runs pods and routes Services here: the router is a process of
+// this machine that impersonates its ServiceAccount, and webhooks are called by URL instead of by Service.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/revision-router/revision-router/charts"
+	"github.com/revision-router/revision-router/internal/sail"
+	"github.com/revision-router/revision-router/test/cluster"
+	"github.com/revision-router/revision-router/test/scenario"
+)
+
+// helmPackage is the program that renders the chart, from the nested module tools/helm.
+const (
+	helmModule  = "tools/helm"
+	helmPackage = "helm.sh/helm/v4/cmd/helm"
+)
+
+// Options say how to set up.
+type Options struct {
+	// Log gets the progress, one line per step.
+	Log io.Writer
+	// Values are further arguments of helm template, such as --set policy.unresolved=Warn.
+	Values []string
+}
+
+// Environment is a control plane with the router in place.
+type Environment struct {
+	Cluster *cluster.Cluster
+	// Health is the base URL of the router's health endpoint, Metrics that of its metrics.
+	Health, Metrics string
+
+	dir       string
+	router    *process
+	injectors *Injectors
+}
+
+// Start sets everything up and waits until the router is ready. Close ends it.
+func Start(ctx context.Context, o Options) (_ *Environment, err error) {
+	e := &Environment{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.Close())
+		}
+	}()
+	if e.dir, err = os.MkdirTemp("", "revision-router-"); err != nil {
+		return nil, fmt.Errorf("making a work folder: %w", err)
+	}
+	progress(o.Log, "building the router")
+	binary, err := buildRouter(ctx, e.dir)
+	if err != nil {
+		return nil, err
+	}
+	progress(o.Log, "rendering the Helm chart")
+	objects, err := Chart(ctx, o.Values...)
+	if err != nil {
+		return nil, err
+	}
+	progress(o.Log, "starting etcd and kube-apiserver")
+	if e.Cluster, err = cluster.Start(ctx, cluster.Options{Log: o.Log}); err != nil {
+		return nil, fmt.Errorf("starting a control plane: %w", err)
+	}
+	progress(o.Log, "installing the Sail Operator's CustomResourceDefinitions")
+	if err := cluster.InstallCRDs(ctx, e.Cluster.Config(), sail.CRDs()); err != nil {
+		return nil, fmt.Errorf("installing the CustomResourceDefinitions: %w", err)
+	}
+	if e.injectors, err = StartInjectors(); err != nil {
+		return nil, err
+	}
+	progress(o.Log, "installing the chart and starting the router")
+	if err := e.install(ctx, binary, objects); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Chart renders the chart with further arguments of helm template, such as --set policy.unresolved=Warn.
+func Chart(ctx context.Context, args ...string) ([]*unstructured.Unstructured, error) {
+	helm, err := cluster.Tool(ctx, helmModule, helmPackage)
+	if err != nil {
+		return nil, fmt.Errorf("building helm: %w", err)
+	}
+	return charts.Objects(ctx, charts.Options{Helm: helm, Args: args})
+}
+
+// Scenario is the environment as a scenario needs it.
+func (e *Environment) Scenario(out io.Writer) scenario.Env {
+	return scenario.Env{Config: e.Cluster.Config(), Injectors: e.injectors.ClientConfig, Out: out}
+}
+
+// RouterLog is the path of the router's log.
+func (e *Environment) RouterLog() string { return filepath.Join(e.dir, "router.log") }
+
+// StopRouter ends the router process as the kubelet does, by SIGTERM. The webhook configuration stays.
+func (e *Environment) StopRouter() error { return e.router.stop() }
+
+// Close stops the router, the stand-ins and the control plane, and removes their files.
+func (e *Environment) Close() error {
+	var errs []error
+	if e.router != nil {
+		errs = append(errs, e.router.stop())
+	}
+	if e.injectors != nil {
+		errs = append(errs, e.injectors.Close())
+	}
+	if e.Cluster != nil {
+		errs = append(errs, e.Cluster.Stop())
+	}
+	return errors.Join(append(errs, os.RemoveAll(e.dir))...)
+}
+
+// buildRouter builds the program under test from this checkout.
+func buildRouter(ctx context.Context, dir string) (string, error) {
+	binary := filepath.Join(dir, "router")
+	//nolint:gosec // the arguments are ours
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/revision-router/revision-router/cmd/router")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the router: %w\n%s", err, output)
+	}
+	return binary, nil
+}
+
+func progress(out io.Writer, step string) {
+	if out != nil {
+		fmt.Fprintln(out, "-- "+step)
+	}
+}

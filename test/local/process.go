@@ -1,0 +1,120 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// readyTimeout is how long the router may take to become ready; it takes about two seconds.
+	readyTimeout = 60 * time.Second
+	// stopTimeout is how long a process may take to end after SIGTERM before it is killed.
+	stopTimeout = 20 * time.Second
+	// tailBytes of a log are shown when something fails.
+	tailBytes = 4 << 10
+)
+
+// process is a child of this one.
+type process struct {
+	cmd  *exec.Cmd
+	log  string
+	done chan struct{}
+	err  error
+}
+
+func startProcess(binary string, args []string, logPath string) (*process, error) {
+	log, err := os.Create(logPath) //nolint:gosec // in our own work folder
+	if err != nil {
+		return nil, fmt.Errorf("opening a log: %w", err)
+	}
+	cmd := exec.Command(binary, args...) //nolint:gosec,noctx // ended by stop, which lets it drain
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting %s: %w", binary, err), log.Close())
+	}
+	p := &process{cmd: cmd, log: logPath, done: make(chan struct{})}
+	go func() {
+		p.err = errors.Join(cmd.Wait(), log.Close())
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// waitReady waits until url answers 200, or the process ends.
+func (p *process) waitReady(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	var last string
+	for {
+		ok, answer := get(ctx, url)
+		if ok {
+			return nil
+		}
+		last = answer
+		select {
+		case <-tick.C:
+		case <-p.done:
+			return fmt.Errorf("the router ended: %w\n%s", p.err, p.tail())
+		case <-ctx.Done():
+			return fmt.Errorf("the router is not ready: %s\n%s", last, p.tail())
+		}
+	}
+}
+
+func get(ctx context.Context, url string) (ok bool, answer string) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false, err.Error()
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false, err.Error()
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, tailBytes))
+	if err != nil {
+		return false, err.Error()
+	}
+	return response.StatusCode == http.StatusOK, string(body)
+}
+
+// stop ends the process by SIGTERM and waits for it. Calling it again does nothing.
+func (p *process) stop() error {
+	select {
+	case <-p.done:
+		return nil
+	default:
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stopping the router: %w", err)
+	}
+	timer := time.NewTimer(stopTimeout)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+		return p.err
+	case <-timer.C:
+		return errors.Join(fmt.Errorf("the router did not stop within %s\n%s", stopTimeout, p.tail()), p.cmd.Process.Kill())
+	}
+}
+
+func (p *process) tail() string {
+	data, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	if len(data) > tailBytes {
+		data = data[len(data)-tailBytes:]
+	}
+	return strings.TrimSpace(string(data))
+}
