@@ -38,10 +38,6 @@ func findBinaries(ctx context.Context, log io.Writer) (binaries, error) {
 		return binaries{}, err
 	}
 	module := filepath.Join(root, filepath.FromSlash(controlPlaneModule))
-	versions, err := readVersions(module)
-	if err != nil {
-		return binaries{}, err
-	}
 	etcd, err := build(ctx, log, target{
 		module: module, pkg: "go.etcd.io/etcd/server/v3", name: "etcd", estimate: "about half a minute on 2 cores",
 	})
@@ -50,7 +46,6 @@ func findBinaries(ctx context.Context, log io.Writer) (binaries, error) {
 	}
 	apiserver, err := build(ctx, log, target{
 		module: module, pkg: "k8s.io/kubernetes/cmd/kube-apiserver", name: "kube-apiserver",
-		ldflags:  versionFlags(versions["k8s.io/kubernetes"]),
 		estimate: "about 6 minutes on 2 cores",
 	})
 	return binaries{etcd: etcd, apiserver: apiserver}, err
@@ -68,16 +63,6 @@ func assets(dir string) (binaries, error) {
 		}
 	}
 	return b, nil
-}
-
-// versionFlags make kube-apiserver report its version. Clients read all three: Helm compares a chart's kubeVersion
-// with the first and hands the others to templates.
-func versionFlags(version string) string {
-	const variables = "k8s.io/component-base/version"
-	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	return fmt.Sprintf("-X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s",
-		variables, version, major, minor)
 }
 
 // moduleRoot finds the project from the working directory, which for a test is the folder of its package, also in a

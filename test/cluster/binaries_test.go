@@ -133,3 +133,22 @@ replace example.com/b => example.com/fork v9.9.9
 		}
 	}
 }
+
+func TestOnlyCommandsOfKubernetesGetAVersion(t *testing.T) {
+	versions := map[string]string{"k8s.io/kubernetes": "v1.37.2"}
+	cases := map[string]struct{ pkg, want string }{
+		"kube-apiserver": {
+			pkg: "k8s.io/kubernetes/cmd/kube-apiserver",
+			want: "-s -w -X k8s.io/component-base/version.gitVersion=v1.37.2" +
+				" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37",
+		},
+		"etcd": {pkg: "go.etcd.io/etcd/server/v3", want: "-s -w"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, linkFlags(tc.pkg, versions)); diff != "" {
+				t.Errorf("flags (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

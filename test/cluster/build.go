@@ -34,8 +34,7 @@ type target struct {
 	// module is the folder of the nested module, pkg the main package, which the module pins as a tool.
 	module, pkg string
 	// name of the file.
-	name    string
-	ldflags string
+	name string
 	// estimate tells the user how long it takes; empty where nobody measured it.
 	estimate string
 }
@@ -169,7 +168,8 @@ func goBuild(ctx context.Context, log io.Writer, t target, binary string) (err e
 		strings.TrimSpace(t.name+" "+versionOf(t.pkg, versions)), prefixed(": ", t.estimate), binary)
 	output := filepath.Join(dir, t.name)
 	//nolint:gosec // The arguments are ours; the package is pinned by the module.
-	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-buildvcs=false", "-ldflags=-s -w "+t.ldflags, "-o", output, t.pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-buildvcs=false", "-ldflags="+linkFlags(t.pkg, versions),
+		"-o", output, t.pkg)
 	cmd.Dir = t.module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH,
 		// Not empty, else go takes the user's from its own configuration, where -mod=mod or -modfile may stand.
@@ -190,6 +190,21 @@ func versionOf(pkg string, versions map[string]string) string {
 		}
 	}
 	return ""
+}
+
+// linkFlags leave out what only a debugger reads, and make the commands of Kubernetes report their version. Clients
+// read all three: Helm compares a chart's kubeVersion with the first and hands the others to templates.
+func linkFlags(pkg string, versions map[string]string) string {
+	const kubernetes, variables = "k8s.io/kubernetes", "k8s.io/component-base/version"
+	flags := "-s -w"
+	if !strings.HasPrefix(pkg, kubernetes+"/") {
+		return flags
+	}
+	version := versions[kubernetes]
+	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	return fmt.Sprintf("%[1]s -X %[2]s.gitVersion=%[3]s -X %[2]s.gitMajor=%[4]s -X %[2]s.gitMinor=%[5]s",
+		flags, variables, version, major, minor)
 }
 
 func prefixed(prefix, text string) string {

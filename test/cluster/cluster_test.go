@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -157,6 +158,13 @@ func TestConfigsAreIndependent(t *testing.T) {
 	config.Host, config.CAData[0] = "https://example.invalid", 'x'
 	if got := c.Config(); got.Host == config.Host || got.CAData[0] == 'x' {
 		t.Error("changing one configuration changed the next one")
+	}
+}
+
+func TestWithoutMainNobodyGetsTheSharedCluster(t *testing.T) {
+	var s sharedCluster
+	if c, err := s.get(t.Context()); err == nil {
+		t.Error(errors.Join(errors.New("a cluster was started that nobody would stop"), c.Stop()))
 	}
 }
 

@@ -30,16 +30,16 @@ var shared sharedCluster
 // Shared returns the cluster that all tests of this process use, and starts it for the first. Main stops it. Tests
 // that run at the same time have to stay out of each other's way: each uses namespaces and names of its own, and none
 // stops the API server. With -short the test is skipped.
-func Shared(tb testing.TB) *Cluster {
-	tb.Helper()
+func Shared(t testing.TB) *Cluster {
+	t.Helper()
 	if testing.Short() {
-		tb.Skip("needs a control plane; run without -short")
+		t.Skip("needs a control plane; run without -short")
 	}
-	ctx, cancel := withDeadlineOf(tb)
+	ctx, cancel := withDeadlineOf(t)
 	defer cancel()
 	c, err := shared.get(ctx)
 	if err != nil {
-		tb.Fatalf("use the shared control plane: %v", err)
+		t.Fatalf("use the shared control plane: %v", err)
 	}
 	return c
 }
@@ -87,12 +87,12 @@ func (s *sharedCluster) stop() error {
 }
 
 // withDeadlineOf returns the test's context, ending before go test's timeout. Only a *testing.T knows that.
-func withDeadlineOf(tb testing.TB) (context.Context, context.CancelFunc) {
-	tb.Helper()
-	if timed, ok := tb.(interface{ Deadline() (time.Time, bool) }); ok {
+func withDeadlineOf(t testing.TB) (context.Context, context.CancelFunc) {
+	t.Helper()
+	if timed, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
 		if deadline, ok := timed.Deadline(); ok {
-			return context.WithDeadline(tb.Context(), deadline.Add(-deadlineMargin))
+			return context.WithDeadline(t.Context(), deadline.Add(-deadlineMargin))
 		}
 	}
-	return context.WithCancel(tb.Context())
+	return context.WithCancel(t.Context())
 }

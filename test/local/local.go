@@ -23,7 +23,7 @@ import (
 	"github.com/revision-router/revision-router/test/scenario"
 )
 
-// helmPackage is the program that renders the chart, from the nested module tools/helm.
+// The program that renders the chart, and the nested module that pins it.
 const (
 	helmModule  = "tools/helm"
 	helmPackage = "helm.sh/helm/v4/cmd/helm"
@@ -89,11 +89,20 @@ func Start(ctx context.Context, o Options) (_ *Environment, err error) {
 
 // Chart renders the chart with further arguments of helm template, such as --set policy.unresolved=Warn.
 func Chart(ctx context.Context, args ...string) ([]*unstructured.Unstructured, error) {
-	helm, err := cluster.Tool(ctx, helmModule, helmPackage)
+	helm, err := Helm(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("building helm: %w", err)
+		return nil, err
 	}
 	return charts.Objects(ctx, charts.Options{Helm: helm, Args: args})
+}
+
+// Helm returns the path of the helm that the nested module tools/helm pins, and builds it where it is missing.
+func Helm(ctx context.Context) (string, error) {
+	helm, err := cluster.Tool(ctx, helmModule, helmPackage)
+	if err != nil {
+		return "", fmt.Errorf("building helm: %w", err)
+	}
+	return helm, nil
 }
 
 // Scenario is the environment as a scenario needs it.

@@ -1,0 +1,29 @@
+// Command prepare builds what the tests need from Go modules into the user's cache, before any test's time runs:
+// etcd and kube-apiserver, and helm. It says what it does and how long that takes, and is done at once when
+// everything is there.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/revision-router/revision-router/test/cluster"
+	"github.com/revision-router/revision-router/test/local"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := cluster.Build(ctx, os.Stderr)
+	if err == nil {
+		_, err = local.Helm(ctx)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop was called
+	}
+}
