@@ -37,7 +37,7 @@ type warnings struct {
 	list []string
 }
 
-func (w *warnings) HandleWarningHeader(_ int, _ string, message string) {
+func (w *warnings) HandleWarningHeader(_ int, _, message string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.list = append(w.list, message)
@@ -89,30 +89,32 @@ func (a api) createNamespace(t *testing.T, name string) {
 // The API server is the judge of what it would take: its own schema, validation and Pod Security.
 func TestServerAcceptsEveryObjectWithoutAWarning(t *testing.T) {
 	c := cluster.Shared(t)
-	matrix(t, func(t *testing.T, name string, args []string) {
-		server := connect(t, c.Config())
-		namespace := "accepts-" + name
-		server.createNamespace(t, namespace)
-		for _, object := range renderAs(t, charts.Options{Namespace: namespace, Args: args}).objects {
-			if isServiceMonitor(object.GroupVersionKind()) {
-				continue // The Prometheus Operator's types are not in this API server.
+	for name, args := range matrix(t) {
+		t.Run(name, func(t *testing.T) {
+			server := connect(t, c.Config())
+			namespace := "accepts-" + name
+			server.createNamespace(t, namespace)
+			for _, object := range renderAs(t, charts.Options{Namespace: namespace, Args: args}).objects {
+				if isServiceMonitor(object.GroupVersionKind()) {
+					continue // The Prometheus Operator's types are not in this API server.
+				}
+				_, err := server.resource(t, object).Create(t.Context(), object, metav1.CreateOptions{
+					DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict,
+				})
+				if err != nil {
+					t.Errorf("%s %s: %v", object.GetKind(), object.GetName(), err)
+				}
 			}
-			_, err := server.resource(t, object).Create(t.Context(), object, metav1.CreateOptions{
-				DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict,
-			})
-			if err != nil {
-				t.Errorf("%s %s: %v", object.GetKind(), object.GetName(), err)
+			got := strings.Join(server.warnings.list, "\n")
+			if name == "host-network" {
+				if !strings.Contains(got, "hostNetwork=true") {
+					t.Errorf("no warning about hostNetwork, so the others prove nothing: %q", got)
+				}
+			} else if got != "" {
+				t.Errorf("warnings: %s", got)
 			}
-		}
-		got := strings.Join(server.warnings.list, "\n")
-		if name == "host-network" {
-			if !strings.Contains(got, "hostNetwork=true") {
-				t.Errorf("no warning about hostNetwork, so the others prove nothing: %q", got)
-			}
-		} else if got != "" {
-			t.Errorf("warnings: %s", got)
-		}
-	})
+		})
+	}
 }
 
 func TestLifeOfAnInstall(t *testing.T) {
@@ -226,7 +228,7 @@ func (l life) checkBundles(want map[string]bool) {
 // checkPermissions asks the API server what the installed bindings let the router's account do.
 func (l life) checkPermissions() {
 	l.t.Helper()
-	granted := granted(l.t, renderAs(l.t, charts.Options{Namespace: home}))
+	allowed := granted(l.t, renderAs(l.t, charts.Options{Namespace: home}))
 	denied := []permission{
 		{scope: home, resource: "secrets", name: "other", verb: "get"},
 		{scope: home, resource: "secrets", verb: "list"},
@@ -239,7 +241,7 @@ func (l life) checkPermissions() {
 		{group: "admissionregistration.k8s.io", resource: "mutatingwebhookconfigurations", name: configuration, verb: "delete"},
 		{group: "sailoperator.io", resource: "istiorevisiontags", verb: "update"},
 	}
-	for _, p := range slices.Concat(granted, denied) {
+	for _, p := range slices.Concat(allowed, denied) {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 			User:   "system:serviceaccount:" + home + ":revision-router",
 			Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + home, "system:authenticated"},
@@ -251,7 +253,7 @@ func (l life) checkPermissions() {
 		if err != nil {
 			l.t.Fatal(err)
 		}
-		if want := slices.Contains(granted, p); answer.Status.Allowed != want {
+		if want := slices.Contains(allowed, p); answer.Status.Allowed != want {
 			l.t.Errorf("%s: allowed %t, want %t", p, answer.Status.Allowed, want)
 		}
 	}

@@ -1,15 +1,20 @@
 package charts_test
 
 import (
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/revision-router/revision-router/charts"
+	"github.com/revision-router/revision-router/internal/config"
+	"github.com/revision-router/revision-router/routing"
 )
 
 func container(t testing.TB, r release) corev1.Container {
@@ -60,6 +65,23 @@ func envOf(r corev1.Container, name string) string {
 		}
 	}
 	return ""
+}
+
+// The binary itself judges the arguments: an unknown flag or a value of the wrong type ends it before --help does.
+func TestServeKnowsEveryArgument(t *testing.T) {
+	router := filepath.Join(t.TempDir(), "router")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", router, "../cmd/router")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	for name, args := range matrix(t) {
+		t.Run(name, func(t *testing.T) {
+			serve := slices.Concat(container(t, render(t, args...)).Args, []string{"--help"})
+			if out, err := exec.CommandContext(t.Context(), router, serve...).CombinedOutput(); err != nil {
+				t.Errorf("router %s: %v\n%s", strings.Join(serve, " "), err, out)
+			}
+		})
+	}
 }
 
 func TestGoMemLimitIsNineTenthsOfTheMemoryLimit(t *testing.T) {
@@ -156,5 +178,36 @@ func TestPodsAndSelectorsDoNotNameTheVersionOfTheChart(t *testing.T) {
 				t.Errorf("%s=%s", key, value)
 			}
 		}
+	}
+}
+
+// The router's own parser reads the file, so a key that it does not know fails here and not in a cluster.
+func TestPolicyIsTheOneOfTheValues(t *testing.T) {
+	cases := map[string]struct {
+		args []string
+		want routing.Policy
+	}{
+		"the chart's default is the router's": {want: routing.DefaultPolicy()},
+		"the other way round": {
+			args: set("policy.unresolved=Warn", "policy.noMesh=Deny"),
+			want: routing.Policy{Unresolved: routing.Warn, NoMesh: routing.Deny},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			r := render(t, tc.args...)
+			mount := container(t, r).VolumeMounts[0]
+			file, found := strings.CutPrefix(flagOf(t, r, "policy"), mount.MountPath+"/")
+			if !found || mount.SubPath != "" {
+				t.Fatalf("--policy is not in the directory that is mounted: %+v", mount)
+			}
+			policy, err := config.Parse([]byte(one[*corev1.ConfigMap](t, r).Data[file]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, policy.Routing()); diff != "" {
+				t.Errorf("policy (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -16,59 +16,78 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/revision-router/revision-router/charts"
-	"github.com/revision-router/revision-router/internal/config"
 	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/test/injector"
+	"github.com/revision-router/revision-router/webhook"
 )
 
 func TestConfigurationIsCalledBeforeIstios(t *testing.T) {
-	matrix(t, func(t *testing.T, _ string, args []string) {
-		// The API server sorts configurations by name, bytewise (plugin/webhook/configuration, ByName).
-		name := one[*admissionregistrationv1.MutatingWebhookConfiguration](t, render(t, args...)).Name
-		if name != "0-istio-revision-router" {
-			t.Errorf("name %s, want 0-istio-revision-router", name)
-		}
-		for _, other := range append(istio(true), injector.TagConfiguration("0", injector.Target{Revision: "0"})) {
-			if name >= other.Name {
-				t.Errorf("%s does not sort before %s", name, other.Name)
+	for name, args := range matrix(t) {
+		t.Run(name, func(t *testing.T) {
+			// The API server sorts configurations by name, bytewise (plugin/webhook/configuration, ByName).
+			name := one[*admissionregistrationv1.MutatingWebhookConfiguration](t, render(t, args...)).Name
+			if name != "0-istio-revision-router" {
+				t.Errorf("name %s, want 0-istio-revision-router", name)
 			}
-		}
-	})
+			for _, other := range append(istio(true), injector.TagConfiguration("0", injector.Target{Revision: "0"})) {
+				if name >= other.Name {
+					t.Errorf("%s does not sort before %s", name, other.Name)
+				}
+			}
+		})
+	}
 }
 
 func TestWebhooks(t *testing.T) {
-	matrix(t, func(t *testing.T, _ string, args []string) {
-		r := render(t, args...)
-		service := serviceNamed(t, r, flagOf(t, r, "service"))
-		for _, webhook := range one[*admissionregistrationv1.MutatingWebhookConfiguration](t, r).Webhooks {
-			entry, found := strings.CutSuffix(webhook.Name, ".pods.revision-router.io")
-			if !found {
-				t.Errorf("name %s does not end in .pods.revision-router.io", webhook.Name)
+	for name, args := range matrix(t) {
+		t.Run(name, func(t *testing.T) {
+			r := render(t, args...)
+			service := serviceNamed(t, r, flagOf(t, r, "service"))
+			for _, hook := range one[*admissionregistrationv1.MutatingWebhookConfiguration](t, r).Webhooks {
+				entry, found := strings.CutSuffix(hook.Name, ".pods.revision-router.io")
+				if !found {
+					t.Errorf("name %s does not end in .pods.revision-router.io", hook.Name)
+				}
+				want := &admissionregistrationv1.ServiceReference{
+					Namespace: r.namespace, Name: service.Name, Port: &service.Spec.Ports[0].Port, Path: new("/mutate-v1-pod/" + entry),
+				}
+				if diff := cmp.Diff(want, hook.ClientConfig.Service); diff != "" {
+					t.Errorf("%s: Service (-want +got):\n%s", hook.Name, diff)
+				}
+				if hook.ClientConfig.CABundle != nil || strings.Contains(string(r.manifest), "caBundle") {
+					t.Errorf("%s: caBundle is rendered; the next upgrade would take away what the router wrote", hook.Name)
+				}
+				if *hook.TimeoutSeconds > 10 || *hook.SideEffects != admissionregistrationv1.SideEffectClassNone {
+					t.Errorf("%s: timeout %d, side effects %s", hook.Name, *hook.TimeoutSeconds, *hook.SideEffects)
+				}
+				wantRules := []admissionregistrationv1.RuleWithOperations{{
+					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+					Rule: admissionregistrationv1.Rule{
+						APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"},
+						Scope: new(admissionregistrationv1.NamespacedScope),
+					},
+				}}
+				if diff := cmp.Diff(wantRules, hook.Rules); diff != "" {
+					t.Errorf("%s: rules (-want +got):\n%s", hook.Name, diff)
+				}
 			}
-			want := &admissionregistrationv1.ServiceReference{
-				Namespace: r.namespace, Name: service.Name, Port: &service.Spec.Ports[0].Port, Path: new("/mutate-v1-pod/" + entry),
-			}
-			if diff := cmp.Diff(want, webhook.ClientConfig.Service); diff != "" {
-				t.Errorf("%s: Service (-want +got):\n%s", webhook.Name, diff)
-			}
-			if webhook.ClientConfig.CABundle != nil || strings.Contains(string(r.manifest), "caBundle") {
-				t.Errorf("%s: caBundle is rendered; the next upgrade would take away what the router wrote", webhook.Name)
-			}
-			if *webhook.TimeoutSeconds > 10 || *webhook.SideEffects != admissionregistrationv1.SideEffectClassNone {
-				t.Errorf("%s: timeout %d, side effects %s", webhook.Name, *webhook.TimeoutSeconds, *webhook.SideEffects)
-			}
-			wantRules := []admissionregistrationv1.RuleWithOperations{{
-				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-				Rule: admissionregistrationv1.Rule{
-					APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"},
-					Scope: new(admissionregistrationv1.NamespacedScope),
-				},
-			}}
-			if diff := cmp.Diff(wantRules, webhook.Rules); diff != "" {
-				t.Errorf("%s: rules (-want +got):\n%s", webhook.Name, diff)
-			}
-		}
-	})
+		})
+	}
+}
+
+func TestEntriesAreThoseOfTheHandlers(t *testing.T) {
+	type entry struct{ Name, Path string }
+	var want, got []entry
+	for _, e := range webhook.Entries() {
+		want = append(want, entry{e.Name, e.Path})
+	}
+	r := render(t, set("enableNamespacesByDefault=true")...)
+	for _, w := range one[*admissionregistrationv1.MutatingWebhookConfiguration](t, r).Webhooks {
+		got = append(got, entry{w.Name, *w.ClientConfig.Service.Path})
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("entries (-handlers +chart):\n%s", diff)
+	}
 }
 
 func TestWebhookValues(t *testing.T) {
@@ -99,103 +118,109 @@ func TestWebhookValues(t *testing.T) {
 
 // istiod takes objects with its labels for its own (see the template), and pods that opt in would wait for istiod.
 func TestNoLabelOfIstios(t *testing.T) {
-	matrix(t, func(t *testing.T, name string, args []string) {
-		r := render(t, args...)
-		for _, object := range r.objects {
-			for _, keys := range []map[string]string{object.GetLabels(), object.GetAnnotations()} {
-				for key := range keys {
-					if strings.Contains(key, "istio") {
-						t.Errorf("%s %s carries %s", object.GetKind(), object.GetName(), key)
+	for name, args := range matrix(t) {
+		t.Run(name, func(t *testing.T) {
+			r := render(t, args...)
+			for _, object := range r.objects {
+				for _, keys := range []map[string]string{object.GetLabels(), object.GetAnnotations()} {
+					for key := range keys {
+						if strings.Contains(key, "istio") {
+							t.Errorf("%s %s carries %s", object.GetKind(), object.GetName(), key)
+						}
 					}
 				}
 			}
-		}
-		pod := one[*appsv1.Deployment](t, r).Spec.Template
-		for key := range pod.Labels {
-			// The values everything-values.yaml put one there themselves.
-			if strings.HasPrefix(key, "istio.io/") && name != "everything" {
-				t.Errorf("pods carry %s", key)
+			pod := one[*appsv1.Deployment](t, r).Spec.Template
+			for key := range pod.Labels {
+				// The values everything-values.yaml put one there themselves.
+				if strings.HasPrefix(key, "istio.io/") && name != "everything" {
+					t.Errorf("pods carry %s", key)
+				}
 			}
-		}
-		if pod.Labels[routing.LabelInject] != "false" {
-			t.Error("pods do not opt out of injection")
-		}
-	})
+			if pod.Labels[routing.LabelInject] != "false" {
+				t.Error("pods do not opt out of injection")
+			}
+		})
+	}
 }
 
 func TestSelectorsNameTheReleaseAndMatchItsPods(t *testing.T) {
-	matrix(t, func(t *testing.T, _ string, args []string) {
-		r := render(t, args...)
-		deployment := one[*appsv1.Deployment](t, r)
-		selectors := map[string]map[string]string{"Deployment": deployment.Spec.Selector.MatchLabels}
-		for _, service := range all[*corev1.Service](r) {
-			selectors["Service "+service.Name] = service.Spec.Selector
-		}
-		for _, budget := range all[*policyv1.PodDisruptionBudget](r) {
-			selectors["PodDisruptionBudget"] = budget.Spec.Selector.MatchLabels
-		}
-		for _, policy := range all[*networkingv1.NetworkPolicy](r) {
-			selectors["NetworkPolicy"] = policy.Spec.PodSelector.MatchLabels
-		}
-		for name, selector := range selectors {
-			if selector["app.kubernetes.io/name"] == "" || selector["app.kubernetes.io/instance"] != "revision-router" {
-				t.Errorf("%s selects %v, want name and instance", name, selector)
-			}
-			if !labels.SelectorFromSet(selector).Matches(labels.Set(deployment.Spec.Template.Labels)) {
-				t.Errorf("%s selects %v, pods have %v", name, selector, deployment.Spec.Template.Labels)
-			}
-		}
-		for _, monitor := range all[*serviceMonitor](r) {
-			selector := labels.SelectorFromSet(monitor.Spec.Selector.MatchLabels)
-			var selected []string
+	for name, args := range matrix(t) {
+		t.Run(name, func(t *testing.T) {
+			r := render(t, args...)
+			deployment := one[*appsv1.Deployment](t, r)
+			selectors := map[string]map[string]string{"Deployment": deployment.Spec.Selector.MatchLabels}
 			for _, service := range all[*corev1.Service](r) {
-				if selector.Matches(labels.Set(service.Labels)) {
-					selected = append(selected, service.Name)
+				selectors["Service "+service.Name] = service.Spec.Selector
+			}
+			for _, budget := range all[*policyv1.PodDisruptionBudget](r) {
+				selectors["PodDisruptionBudget"] = budget.Spec.Selector.MatchLabels
+			}
+			for _, policy := range all[*networkingv1.NetworkPolicy](r) {
+				selectors["NetworkPolicy"] = policy.Spec.PodSelector.MatchLabels
+			}
+			for name, selector := range selectors {
+				if selector["app.kubernetes.io/name"] == "" || selector["app.kubernetes.io/instance"] != "revision-router" {
+					t.Errorf("%s selects %v, want name and instance", name, selector)
+				}
+				if !labels.SelectorFromSet(selector).Matches(labels.Set(deployment.Spec.Template.Labels)) {
+					t.Errorf("%s selects %v, pods have %v", name, selector, deployment.Spec.Template.Labels)
 				}
 			}
-			if len(selected) != 1 || !strings.HasSuffix(selected[0], "-metrics") {
-				t.Errorf("ServiceMonitor selects %v, want the Service of the metrics", selected)
+			for _, monitor := range all[*serviceMonitor](r) {
+				selector := labels.SelectorFromSet(monitor.Spec.Selector.MatchLabels)
+				var selected []string
+				for _, service := range all[*corev1.Service](r) {
+					if selector.Matches(labels.Set(service.Labels)) {
+						selected = append(selected, service.Name)
+					}
+				}
+				if len(selected) != 1 || !strings.HasSuffix(selected[0], "-metrics") {
+					t.Errorf("ServiceMonitor selects %v, want the Service of the metrics", selected)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 func TestEveryReferenceLeadsToAnObject(t *testing.T) {
-	matrix(t, func(t *testing.T, name string, args []string) {
-		r := render(t, args...)
-		exists := func(kind, name string) bool {
-			return slices.ContainsFunc(r.objects, func(o *unstructured.Unstructured) bool {
-				return o.GetKind() == kind && o.GetName() == name
-			})
-		}
-		spec := one[*appsv1.Deployment](t, r).Spec.Template.Spec
-		if !exists("ServiceAccount", spec.ServiceAccountName) && name != "minimal" {
-			t.Errorf("no ServiceAccount %s", spec.ServiceAccountName)
-		}
-		for _, volume := range spec.Volumes {
-			if !exists("ConfigMap", volume.ConfigMap.Name) {
-				t.Errorf("no ConfigMap %s", volume.ConfigMap.Name)
+	for name, args := range matrix(t) {
+		t.Run(name, func(t *testing.T) {
+			r := render(t, args...)
+			exists := func(kind, name string) bool {
+				return slices.ContainsFunc(r.objects, func(o *unstructured.Unstructured) bool {
+					return o.GetKind() == kind && o.GetName() == name
+				})
 			}
-		}
-		for _, service := range all[*corev1.Service](r) {
-			for _, port := range service.Spec.Ports {
-				containerPort(t, r, port.TargetPort.StrVal)
+			spec := one[*appsv1.Deployment](t, r).Spec.Template.Spec
+			if !exists("ServiceAccount", spec.ServiceAccountName) && name != "minimal" {
+				t.Errorf("no ServiceAccount %s", spec.ServiceAccountName)
 			}
-		}
-		for _, policy := range all[*networkingv1.NetworkPolicy](r) {
-			for _, rule := range policy.Spec.Ingress {
-				for _, port := range rule.Ports {
-					containerPort(t, r, port.Port.StrVal)
+			for _, volume := range spec.Volumes {
+				if !exists("ConfigMap", volume.ConfigMap.Name) {
+					t.Errorf("no ConfigMap %s", volume.ConfigMap.Name)
 				}
 			}
-		}
-		for _, binding := range all[*rbacv1.ClusterRoleBinding](r) {
-			checkBinding(t, r, exists(binding.RoleRef.Kind, binding.RoleRef.Name), binding.Subjects)
-		}
-		for _, binding := range all[*rbacv1.RoleBinding](r) {
-			checkBinding(t, r, exists(binding.RoleRef.Kind, binding.RoleRef.Name), binding.Subjects)
-		}
-	})
+			for _, service := range all[*corev1.Service](r) {
+				for _, port := range service.Spec.Ports {
+					containerPort(t, r, port.TargetPort.StrVal)
+				}
+			}
+			for _, policy := range all[*networkingv1.NetworkPolicy](r) {
+				for _, rule := range policy.Spec.Ingress {
+					for _, port := range rule.Ports {
+						containerPort(t, r, port.Port.StrVal)
+					}
+				}
+			}
+			for _, binding := range all[*rbacv1.ClusterRoleBinding](r) {
+				checkBinding(t, r, exists(binding.RoleRef.Kind, binding.RoleRef.Name), binding.Subjects)
+			}
+			for _, binding := range all[*rbacv1.RoleBinding](r) {
+				checkBinding(t, r, exists(binding.RoleRef.Kind, binding.RoleRef.Name), binding.Subjects)
+			}
+		})
+	}
 }
 
 func checkBinding(t *testing.T, r release, roleExists bool, subjects []rbacv1.Subject) {
@@ -211,46 +236,17 @@ func checkBinding(t *testing.T, r release, roleExists bool, subjects []rbacv1.Su
 }
 
 func TestFlagsAgreeWithTheObjects(t *testing.T) {
-	matrix(t, func(t *testing.T, _ string, args []string) {
-		r := render(t, args...)
-		for flag, port := range map[string]string{"webhook-port": "webhook", "health-address": "health", "metrics-address": "metrics"} {
-			got := strings.TrimPrefix(flagOf(t, r, flag), ":")
-			if want := containerPort(t, r, port); got != want {
-				t.Errorf("--%s has port %s, the container %s", flag, got, want)
-			}
-		}
-		if got := flagOf(t, r, "mutating-webhook"); got != one[*admissionregistrationv1.MutatingWebhookConfiguration](t, r).Name {
-			t.Errorf("--mutating-webhook=%s is not the configuration that is rendered", got)
-		}
-	})
-}
-
-// The router's own parser reads the file, so a key that it does not know fails here and not in a cluster.
-func TestPolicyIsTheOneOfTheValues(t *testing.T) {
-	cases := map[string]struct {
-		args []string
-		want routing.Policy
-	}{
-		"the chart's default is the router's": {want: routing.DefaultPolicy()},
-		"the other way round": {
-			args: set("policy.unresolved=Warn", "policy.noMesh=Deny"),
-			want: routing.Policy{Unresolved: routing.Warn, NoMesh: routing.Deny},
-		},
-	}
-	for name, tc := range cases {
+	for name, args := range matrix(t) {
 		t.Run(name, func(t *testing.T) {
-			r := render(t, tc.args...)
-			mount := container(t, r).VolumeMounts[0]
-			file, found := strings.CutPrefix(flagOf(t, r, "policy"), mount.MountPath+"/")
-			if !found || mount.SubPath != "" {
-				t.Fatalf("--policy is not in the directory that is mounted: %+v", mount)
+			r := render(t, args...)
+			for flag, port := range map[string]string{"webhook-port": "webhook", "health-address": "health", "metrics-address": "metrics"} {
+				got := strings.TrimPrefix(flagOf(t, r, flag), ":")
+				if want := containerPort(t, r, port); got != want {
+					t.Errorf("--%s has port %s, the container %s", flag, got, want)
+				}
 			}
-			policy, err := config.Parse([]byte(one[*corev1.ConfigMap](t, r).Data[file]))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tc.want, policy.Routing()); diff != "" {
-				t.Errorf("policy (-want +got):\n%s", diff)
+			if got := flagOf(t, r, "mutating-webhook"); got != one[*admissionregistrationv1.MutatingWebhookConfiguration](t, r).Name {
+				t.Errorf("--mutating-webhook=%s is not the configuration that is rendered", got)
 			}
 		})
 	}
@@ -258,16 +254,18 @@ func TestPolicyIsTheOneOfTheValues(t *testing.T) {
 
 func TestNamespacedObjectsAreInTheNamespaceOfTheRelease(t *testing.T) {
 	clusterScoped := []string{"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration"}
-	matrix(t, func(t *testing.T, _ string, args []string) {
-		r := renderAs(t, charts.Options{Namespace: "elsewhere", Args: args})
-		for _, object := range r.objects {
-			want := "elsewhere"
-			if slices.Contains(clusterScoped, object.GetKind()) {
-				want = ""
+	for name, args := range matrix(t) {
+		t.Run(name, func(t *testing.T) {
+			r := renderAs(t, charts.Options{Namespace: "elsewhere", Args: args})
+			for _, object := range r.objects {
+				want := "elsewhere"
+				if slices.Contains(clusterScoped, object.GetKind()) {
+					want = ""
+				}
+				if object.GetNamespace() != want {
+					t.Errorf("%s %s in namespace %q, want %q", object.GetKind(), object.GetName(), object.GetNamespace(), want)
+				}
 			}
-			if object.GetNamespace() != want {
-				t.Errorf("%s %s in namespace %q, want %q", object.GetKind(), object.GetName(), object.GetNamespace(), want)
-			}
-		}
-	})
+		})
+	}
 }

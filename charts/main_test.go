@@ -37,7 +37,7 @@ func helm(t testing.TB) string {
 // runHelm runs a command of Helm that charts.Render does not cover and returns all of its output.
 func runHelm(t testing.TB, args ...string) (string, error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), helm(t), args...) //nolint:gosec // a binary that this project builds
+	cmd := exec.CommandContext(t.Context(), helm(t), args...)
 	home := t.TempDir()
 	cmd.Env = append(os.Environ(), "HELM_CONFIG_HOME="+home, "HELM_CACHE_HOME="+home, "HELM_DATA_HOME="+home)
 	out, err := cmd.CombinedOutput()
@@ -106,7 +106,7 @@ type release struct {
 
 // serviceMonitor has the fields of the Prometheus Operator's type that the chart sets.
 type serviceMonitor struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta
 	metav1.ObjectMeta `json:"metadata"`
 	Spec              struct {
 		Selector          metav1.LabelSelector `json:"selector"`
@@ -179,17 +179,16 @@ func one[T runtime.Object](t testing.TB, r release) T {
 	return found[0]
 }
 
-// matrix runs the test on every file of values in ci/, each with the arguments that choose it.
-func matrix(t *testing.T, test func(t *testing.T, name string, args []string)) {
+// matrix returns the files of values in ci/ by name, each with the arguments that choose it.
+func matrix(t *testing.T) map[string][]string {
 	t.Helper()
-	values, err := fs.Glob(charts.FS(), path.Join(charts.Name, "ci", "*-values.yaml"))
-	if err != nil || len(values) == 0 {
+	files, err := fs.Glob(charts.FS(), path.Join(charts.Name, "ci", "*-values.yaml"))
+	if err != nil || len(files) == 0 {
 		t.Fatalf("no values to render: %v", err)
 	}
-	for _, file := range values {
-		name := strings.TrimSuffix(path.Base(file), "-values.yaml")
-		t.Run(name, func(t *testing.T) {
-			test(t, name, []string{"--values", filepath.FromSlash(file)})
-		})
+	values := map[string][]string{}
+	for _, file := range files {
+		values[strings.TrimSuffix(path.Base(file), "-values.yaml")] = []string{"--values", filepath.FromSlash(file)}
 	}
+	return values
 }

@@ -14,34 +14,36 @@ import (
 
 // A roll-out must not take the last router away, nor may a budget keep nodes from being drained.
 func TestAvailability(t *testing.T) {
-	matrix(t, func(t *testing.T, _ string, args []string) {
-		r := render(t, args...)
-		deployment := one[*appsv1.Deployment](t, r)
-		replicas := int(*deployment.Spec.Replicas)
-		budgets := all[*policyv1.PodDisruptionBudget](r)
-		if (len(budgets) == 1) != (replicas > 1) {
-			t.Errorf("%d budgets for %d replicas", len(budgets), replicas)
-		}
-		for _, budget := range budgets {
-			evictable := 0
-			if unavailable := budget.Spec.MaxUnavailable; unavailable != nil {
-				evictable = scaled(t, unavailable, replicas)
-			} else {
-				evictable = replicas - scaled(t, budget.Spec.MinAvailable, replicas)
+	for name, args := range matrix(t) {
+		t.Run(name, func(t *testing.T) {
+			r := render(t, args...)
+			deployment := one[*appsv1.Deployment](t, r)
+			replicas := int(*deployment.Spec.Replicas)
+			budgets := all[*policyv1.PodDisruptionBudget](r)
+			if (len(budgets) == 1) != (replicas > 1) {
+				t.Errorf("%d budgets for %d replicas", len(budgets), replicas)
 			}
-			if evictable < 1 || evictable >= replicas {
-				t.Errorf("%d of %d pods may be evicted", evictable, replicas)
+			for _, budget := range budgets {
+				var evictable int
+				if unavailable := budget.Spec.MaxUnavailable; unavailable != nil {
+					evictable = scaled(t, unavailable, replicas)
+				} else {
+					evictable = replicas - scaled(t, budget.Spec.MinAvailable, replicas)
+				}
+				if evictable < 1 || evictable >= replicas {
+					t.Errorf("%d of %d pods may be evicted", evictable, replicas)
+				}
 			}
-		}
-		if grace := *deployment.Spec.Template.Spec.TerminationGracePeriodSeconds; grace < 40 {
-			t.Errorf("%d seconds to stop, want at least the 15 of draining, the 10 of stopping and some more", grace)
-		}
-		for _, constraint := range deployment.Spec.Template.Spec.TopologySpreadConstraints {
-			if constraint.LabelSelector == nil {
-				t.Errorf("the constraint on %s selects nothing", constraint.TopologyKey)
+			if grace := *deployment.Spec.Template.Spec.TerminationGracePeriodSeconds; grace < 40 {
+				t.Errorf("%d seconds to stop, want at least the 15 of draining, the 10 of stopping and some more", grace)
 			}
-		}
-	})
+			for _, constraint := range deployment.Spec.Template.Spec.TopologySpreadConstraints {
+				if constraint.LabelSelector == nil {
+					t.Errorf("the constraint on %s selects nothing", constraint.TopologyKey)
+				}
+			}
+		})
+	}
 	strategy := one[*appsv1.Deployment](t, render(t)).Spec.Strategy.RollingUpdate
 	if strategy.MaxUnavailable.IntValue() != 0 || strategy.MaxSurge.IntValue() != 1 {
 		t.Errorf("roll-out %v, want none unavailable and one more", strategy)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/revision-router/revision-router/charts"
@@ -62,11 +64,16 @@ func granted(t *testing.T, r release) []permission {
 // The markers stand beside the calls that need them, so this compares what the code does with what it may do: a
 // missing permission fails in production, one too many is a risk for nothing.
 func TestPermissionsAreThoseOfTheMarkersInTheCode(t *testing.T) {
-	needed := markers(t, "..")
+	r := render(t)
+	found := markers(t, "..")
+	if len(all[*admissionregistrationv1.ValidatingWebhookConfiguration](r)) == 0 {
+		withoutChanges(t, found)
+	}
+	needed := narrowed(slices.Concat(slices.Collect(maps.Values(found))...))
 	if len(needed) == 0 {
 		t.Fatal("no +kubebuilder:rbac marker in the code: the comparison would prove nothing")
 	}
-	allowed := granted(t, render(t))
+	allowed := granted(t, r)
 	for _, p := range needed {
 		if !slices.Contains(allowed, p) {
 			t.Errorf("the code needs what the chart does not grant: %s", p)
@@ -79,10 +86,36 @@ func TestPermissionsAreThoseOfTheMarkersInTheCode(t *testing.T) {
 	}
 }
 
-// markers collects the +kubebuilder:rbac markers of the Go files below root that are compiled into the router.
-func markers(t *testing.T, root string) []permission {
+// withoutChanges takes away what only the validation of changes needs, for a chart that installs no webhook for it:
+// the source of the skew rules is not started then, and there is no validating configuration to keep a CA bundle in.
+func withoutChanges(t *testing.T, found map[string][]permission) {
 	t.Helper()
-	var found []permission
+	for _, file := range []string{"internal/mesh/skewtable.go", "internal/mesh/live.go"} {
+		if len(found[file]) == 0 {
+			t.Errorf("no marker in %s: this test leaves out a file that has moved", file)
+		}
+		delete(found, file)
+	}
+	for file, permissions := range found {
+		found[file] = slices.DeleteFunc(permissions, func(p permission) bool {
+			return p.resource == "validatingwebhookconfigurations"
+		})
+	}
+}
+
+// narrowed leaves out what is said for one object although it is also said for all of them.
+func narrowed(permissions []permission) []permission {
+	return slices.DeleteFunc(slices.Clone(permissions), func(p permission) bool {
+		forAll := p
+		forAll.name = ""
+		return p.name != "" && slices.Contains(permissions, forAll)
+	})
+}
+
+// markers collects the +kubebuilder:rbac markers of the Go files below root that are compiled into the router, by file.
+func markers(t *testing.T, root string) map[string][]permission {
+	t.Helper()
+	found := map[string][]permission{}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -101,6 +134,7 @@ func markers(t *testing.T, root string) []permission {
 		if err != nil {
 			return err
 		}
+		file := filepath.ToSlash(strings.TrimPrefix(path, root+string(filepath.Separator)))
 		for lines := bufio.NewScanner(bytes.NewReader(source)); lines.Scan(); {
 			_, marker, isMarker := strings.Cut(strings.TrimSpace(lines.Text()), "+kubebuilder:rbac:")
 			if !isMarker {
@@ -110,7 +144,7 @@ func markers(t *testing.T, root string) []permission {
 			if err != nil {
 				return fmt.Errorf("%s: %w", path, err)
 			}
-			found = append(found, permissions...)
+			found[file] = append(found[file], permissions...)
 		}
 		return nil
 	})
@@ -125,13 +159,13 @@ func markers(t *testing.T, root string) []permission {
 func parseMarker(marker string) ([]permission, error) {
 	var rule rbacv1.PolicyRule
 	scope := ""
-	for _, argument := range strings.Split(marker, ",") {
+	for argument := range strings.SplitSeq(marker, ",") {
 		key, text, found := strings.Cut(argument, "=")
 		if !found {
 			return nil, fmt.Errorf("marker %q: no value in %q", marker, argument)
 		}
 		var values []string
-		for _, value := range strings.Split(strings.Trim(text, "{}"), ";") {
+		for value := range strings.SplitSeq(strings.Trim(text, "{}"), ";") {
 			values = append(values, strings.Trim(value, "\"`"))
 		}
 		switch key {
@@ -165,8 +199,10 @@ func TestParseMarker(t *testing.T) {
 		"every combination of the lists": {
 			marker: `groups="",resources=namespaces;pods,verbs=get;list`,
 			want: []permission{
-				{resource: "namespaces", verb: "get"}, {resource: "namespaces", verb: "list"},
-				{resource: "pods", verb: "get"}, {resource: "pods", verb: "list"},
+				{resource: "namespaces", verb: "get"},
+				{resource: "namespaces", verb: "list"},
+				{resource: "pods", verb: "get"},
+				{resource: "pods", verb: "list"},
 			},
 		},
 		"a name and a namespace": {

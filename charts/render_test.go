@@ -14,22 +14,26 @@ import (
 )
 
 func TestRenderingTwiceGivesTheSameBytes(t *testing.T) {
-	matrix(t, func(t *testing.T, _ string, args []string) {
-		first, second := render(t, args...), render(t, args...)
-		if !bytes.Equal(first.manifest, second.manifest) {
-			t.Errorf("manifest (-first +second):\n%s", cmp.Diff(string(first.manifest), string(second.manifest)))
-		}
-	})
+	for name, args := range matrix(t) {
+		t.Run(name, func(t *testing.T) {
+			first, second := render(t, args...), render(t, args...)
+			if !bytes.Equal(first.manifest, second.manifest) {
+				t.Errorf("manifest (-first +second):\n%s", cmp.Diff(string(first.manifest), string(second.manifest)))
+			}
+		})
+	}
 }
 
 func TestLintFindsNothing(t *testing.T) {
 	chart := unpack(t)
-	matrix(t, func(t *testing.T, _ string, args []string) {
-		out, err := runHelm(t, append([]string{"lint", "--strict", chart}, args...)...)
-		if err != nil {
-			t.Errorf("helm lint: %v\n%s", err, out)
-		}
-	})
+	for name, args := range matrix(t) {
+		t.Run(name, func(t *testing.T) {
+			out, err := runHelm(t, append([]string{"lint", "--strict", chart}, args...)...)
+			if err != nil {
+				t.Errorf("helm lint: %v\n%s", err, out)
+			}
+		})
+	}
 }
 
 // The judge is the one that the API server's Pod Security admission uses.
@@ -41,15 +45,17 @@ func TestPodsMeetTheLevelRestricted(t *testing.T) {
 	level := psaapi.LevelVersion{Level: psaapi.LevelRestricted, Version: psaapi.LatestVersion()}
 	// What each file gives up; all others give up nothing.
 	want := map[string]string{"host-network": "host namespaces"}
-	matrix(t, func(t *testing.T, name string, args []string) {
-		for _, version := range []string{"", "security.openshift.io/v1"} {
-			pod := one[*appsv1.Deployment](t, render(t, append(args, "--api-versions", version)...)).Spec.Template
-			result := psapolicy.AggregateCheckResults(judge.EvaluatePod(level, &pod.ObjectMeta, &pod.Spec))
-			if got := result.ForbiddenReason(); got != want[name] {
-				t.Errorf("with API %q: %q forbidden (%s), want %q", version, got, result.ForbiddenDetail(), want[name])
+	for name, args := range matrix(t) {
+		t.Run(name, func(t *testing.T) {
+			for _, version := range []string{"", "security.openshift.io/v1"} {
+				pod := one[*appsv1.Deployment](t, render(t, append(args, "--api-versions", version)...)).Spec.Template
+				result := psapolicy.AggregateCheckResults(judge.EvaluatePod(level, &pod.ObjectMeta, &pod.Spec))
+				if got := result.ForbiddenReason(); got != want[name] {
+					t.Errorf("with API %q: %q forbidden (%s), want %q", version, got, result.ForbiddenDetail(), want[name])
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 func TestOpenShiftChoosesTheUser(t *testing.T) {
@@ -117,7 +123,7 @@ func TestNotes(t *testing.T) {
 		},
 		"one replica that fails closed is warned about": {
 			args: set("webhook.failurePolicy=Fail", "replicaCount=1"),
-			want: []string{"WARNING: with one replica", "before you uninstall"},
+			want: []string{"WARNING: with one replica", "Before you uninstall"},
 		},
 		"a shared namespace is warned about, since its pods go unchecked": {
 			args: []string{"--namespace", "default"},

@@ -2,6 +2,7 @@ package charts_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -225,23 +226,23 @@ func exemptOf(t *testing.T, r release) []string {
 // A router that waits for itself, or for an istiod that waits for it, would never start: neither the router's own
 // entries nor Istio's may select its pods, wherever they run and whatever their namespace is labelled.
 func TestRouterAndIstiodAreNeverIntercepted(t *testing.T) {
-	matrix(t, func(t *testing.T, _ string, args []string) {
-		r := render(t, append(args, set("enableNamespacesByDefault=true")...)...)
-		configuration := one[*admissionregistrationv1.MutatingWebhookConfiguration](t, r)
-		router := one[*appsv1.Deployment](t, r).Spec.Template.Labels
-		subjects([]string{"bookinfo", r.namespace}, func(s subject) {
-			for key, value := range router {
-				s.pod[key] = value
-			}
-			if got := matching(t, s, append(istio(true), configuration)...); len(got) > 0 {
-				t.Fatalf("the router in %v reaches %v, want none", s.namespace, got)
-			}
+	for name, args := range matrix(t) {
+		t.Run(name, func(t *testing.T) {
+			r := render(t, append(args, set("enableNamespacesByDefault=true")...)...)
+			configuration := one[*admissionregistrationv1.MutatingWebhookConfiguration](t, r)
+			router := one[*appsv1.Deployment](t, r).Spec.Template.Labels
+			subjects([]string{"bookinfo", r.namespace}, func(s subject) {
+				maps.Copy(s.pod, router)
+				if got := matching(t, s, append(istio(true), configuration)...); len(got) > 0 {
+					t.Fatalf("the router in %v reaches %v, want none", s.namespace, got)
+				}
+			})
+			subjects([]string{"mesh-system"}, func(s subject) {
+				s.pod["app"] = "istiod"
+				if got := matching(t, s, configuration); len(got) > 0 {
+					t.Fatalf("istiod in %v reaches %v, want none", s.namespace, got)
+				}
+			})
 		})
-		subjects([]string{"mesh-system"}, func(s subject) {
-			s.pod["app"] = "istiod"
-			if got := matching(t, s, configuration); len(got) > 0 {
-				t.Fatalf("istiod in %v reaches %v, want none", s.namespace, got)
-			}
-		})
-	})
+	}
 }
