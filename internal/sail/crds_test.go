@@ -42,8 +42,10 @@ func TestSamplesAreReadWhole(t *testing.T) {
 	common := sail.CommonStatus{ObservedGeneration: 2, Conditions: conditions}
 	want := map[string]any{
 		"Istio": &sail.Istio{
-			Spec: sail.IstioSpec{Version: "v1.30-latest", Namespace: "istio-system", Profile: "ambient",
-				UpdateStrategy: sail.UpdateStrategy{Type: "RevisionBased"}, Values: values},
+			Spec: sail.IstioSpec{
+				Version: "v1.30-latest", Namespace: "istio-system", Profile: "ambient",
+				UpdateStrategy: sail.UpdateStrategy{Type: "RevisionBased"}, Values: values,
+			},
 			Status: sail.IstioStatus{ActiveRevisionName: "default-v1-30-3", ObservedGeneration: 4, Conditions: conditions},
 		},
 		"IstioRevision": &sail.IstioRevision{
@@ -52,17 +54,23 @@ func TestSamplesAreReadWhole(t *testing.T) {
 		},
 		"IstioRevisionTag": &sail.IstioRevisionTag{
 			Spec: sail.IstioRevisionTagSpec{TargetRef: sail.TargetRef{Kind: "Istio", Name: "default"}},
-			Status: sail.IstioRevisionTagStatus{IstioRevision: "default-v1-30-3", IstiodNamespace: "istio-system",
-				ObservedGeneration: 2, Conditions: conditions},
+			Status: sail.IstioRevisionTagStatus{
+				IstioRevision: "default-v1-30-3", IstiodNamespace: "istio-system",
+				ObservedGeneration: 2, Conditions: conditions,
+			},
 		},
 		"IstioCNI": &sail.IstioCNI{
-			Spec: sail.IstioCNISpec{Version: "v1.30.3", Namespace: "istio-cni", Profile: "ambient",
-				Values: sail.CNIValues{Ambient: true}}, Status: common,
+			Spec: sail.IstioCNISpec{
+				Version: "v1.30.3", Namespace: "istio-cni", Profile: "ambient",
+				Values: sail.CNIValues{Ambient: true},
+			}, Status: common,
 		},
 		"ZTunnel": &sail.ZTunnel{
-			Spec: sail.ZTunnelSpec{Version: "v1.30.3", Namespace: "ztunnel",
+			Spec: sail.ZTunnelSpec{
+				Version: "v1.30.3", Namespace: "ztunnel",
 				TargetRef: sail.TargetRef{Kind: "IstioRevision", Name: "default-v1-30-3"},
-				Values:    sail.ZTunnelValues{Revision: "default-v1-30-3", UpdateStrategy: "OnDelete", TerminationGracePeriodSeconds: 300}},
+				Values:    sail.ZTunnelValues{Revision: "default-v1-30-3", UpdateStrategy: "OnDelete", TerminationGracePeriodSeconds: 300},
+			},
 			Status: sail.ZTunnelStatus{IstioRevision: "default-v1-30-3", ObservedGeneration: 2, Conditions: conditions},
 		},
 	}
@@ -78,9 +86,11 @@ func TestSamplesAreReadWhole(t *testing.T) {
 				t.Fatal(err)
 			}
 			decode(t, raw, got)
-			opts := cmp.Options{cmpopts.IgnoreUnexported(sail.Values{}, sail.CNIValues{}, sail.ZTunnelValues{}), cmpopts.IgnoreFields(sail.Istio{}, "TypeMeta", "ObjectMeta"),
+			opts := cmp.Options{
+				cmpopts.IgnoreUnexported(sail.Values{}, sail.CNIValues{}, sail.ZTunnelValues{}), cmpopts.IgnoreFields(sail.Istio{}, "TypeMeta", "ObjectMeta"),
 				cmpopts.IgnoreFields(sail.IstioRevision{}, "TypeMeta", "ObjectMeta"), cmpopts.IgnoreFields(sail.IstioRevisionTag{}, "TypeMeta", "ObjectMeta"),
-				cmpopts.IgnoreFields(sail.IstioCNI{}, "TypeMeta", "ObjectMeta"), cmpopts.IgnoreFields(sail.ZTunnel{}, "TypeMeta", "ObjectMeta")}
+				cmpopts.IgnoreFields(sail.IstioCNI{}, "TypeMeta", "ObjectMeta"), cmpopts.IgnoreFields(sail.ZTunnel{}, "TypeMeta", "ObjectMeta"),
+			}
 			if diff := cmp.Diff(wanted, got, opts); diff != "" {
 				t.Errorf("object (-want +got):\n%s", diff)
 			}
@@ -121,16 +131,16 @@ func TestRealDefinitions(t *testing.T) {
 	theirs := readCRDs(t, os.DirFS(dir), ".")
 	checkSamples(t, theirs)
 	for kind, ours := range readCRDs(t, sail.CRDs(), "crds") {
-		real := theirs[kind]
-		if diff := cmp.Diff(real.Spec.Names, ours.Spec.Names); diff != "" {
+		wanted := theirs[kind]
+		if diff := cmp.Diff(wanted.Spec.Names, ours.Spec.Names); diff != "" {
 			t.Errorf("names of %s (-real +ours):\n%s", kind, diff)
 		}
-		if real.Name != ours.Name || real.Spec.Group != ours.Spec.Group || real.Spec.Scope != ours.Spec.Scope {
+		if wanted.Name != ours.Name || wanted.Spec.Group != ours.Spec.Group || wanted.Spec.Scope != ours.Spec.Scope {
 			t.Errorf("%s is %s in %s, %s; want %s in %s, %s", kind, ours.Name, ours.Spec.Group, ours.Spec.Scope,
-				real.Name, real.Spec.Group, real.Spec.Scope)
+				wanted.Name, wanted.Spec.Group, wanted.Spec.Scope)
 		}
 		columns := cmpopts.IgnoreFields(apiextensionsv1.CustomResourceColumnDefinition{}, "Description")
-		if diff := cmp.Diff(v1(t, real).AdditionalPrinterColumns, v1(t, ours).AdditionalPrinterColumns, columns); diff != "" {
+		if diff := cmp.Diff(v1(t, wanted).AdditionalPrinterColumns, v1(t, ours).AdditionalPrinterColumns, columns); diff != "" {
 			t.Errorf("columns of %s (-real +ours):\n%s", kind, diff)
 		}
 		if v1(t, ours).Subresources == nil || v1(t, ours).Subresources.Status == nil {
@@ -219,7 +229,11 @@ func readSamples(t *testing.T) map[string]map[string]any {
 		if err := utiljson.Unmarshal(asJSON, &sample); err != nil { // keeps integers apart from floats
 			t.Fatal(err)
 		}
-		samples[sample["kind"].(string)] = sample
+		kind, ok := sample["kind"].(string)
+		if !ok {
+			t.Fatalf("a sample has no kind: %s", document)
+		}
+		samples[kind] = sample
 	}
 	return samples
 }

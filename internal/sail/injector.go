@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/revision-router/revision-router/routing"
@@ -43,7 +43,7 @@ type Injector struct {
 // configuration that outlives its IstioRevision or IstioRevisionTag, for the moment until it is collected or for
 // good after the operator was removed, must not bring the name back; nor may the configuration of an object that
 // lost its name to an older one.
-func FromWebhookConfiguration(c *admissionv1.MutatingWebhookConfiguration) (Injector, bool) {
+func FromWebhookConfiguration(c *admissionregistrationv1.MutatingWebhookConfiguration) (Injector, bool) {
 	revision := c.Labels[routing.LabelRevision]
 	if revision == "" || slices.ContainsFunc(c.OwnerReferences, ofSail) {
 		return Injector{}, false

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -15,13 +15,13 @@ import (
 func epoch() time.Time { return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC) }
 
 // configuration writes what Istio's chart renders for a revision, or for a tag where tag is not empty.
-func configuration(revision, tag string, changes ...func(*admissionv1.MutatingWebhookConfiguration)) *admissionv1.MutatingWebhookConfiguration {
+func configuration(revision, tag string, changes ...func(*admissionregistrationv1.MutatingWebhookConfiguration)) *admissionregistrationv1.MutatingWebhookConfiguration {
 	name := revision
 	labels := map[string]string{"app": "sidecar-injector", "istio.io/rev": revision}
 	if tag != "" {
 		name, labels["istio.io/tag"] = tag, tag
 	}
-	c := &admissionv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{
+	c := &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{
 		Name: "of-" + name, UID: types.UID("uid-" + revision + "-" + tag), Labels: labels,
 		CreationTimestamp: metav1.NewTime(epoch()),
 	}}
@@ -37,11 +37,11 @@ func configuration(revision, tag string, changes ...func(*admissionv1.MutatingWe
 	return c
 }
 
-func addWebhook(c *admissionv1.MutatingWebhookConfiguration, name, key, value string) {
-	c.Webhooks = append(c.Webhooks, admissionv1.MutatingWebhook{
+func addWebhook(c *admissionregistrationv1.MutatingWebhookConfiguration, name, key, value string) {
+	c.Webhooks = append(c.Webhooks, admissionregistrationv1.MutatingWebhook{
 		Name: name,
-		ClientConfig: admissionv1.WebhookClientConfig{
-			Service: &admissionv1.ServiceReference{Name: "istiod", Namespace: "istio-system"},
+		ClientConfig: admissionregistrationv1.WebhookClientConfig{
+			Service: &admissionregistrationv1.ServiceReference{Name: "istiod", Namespace: "istio-system"},
 		},
 		NamespaceSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
 			{Key: key, Operator: metav1.LabelSelectorOpIn, Values: []string{value}},
@@ -49,14 +49,14 @@ func addWebhook(c *admissionv1.MutatingWebhookConfiguration, name, key, value st
 	})
 }
 
-type edit = func(*admissionv1.MutatingWebhookConfiguration)
+type edit = func(*admissionregistrationv1.MutatingWebhookConfiguration)
 
-func autoInject(c *admissionv1.MutatingWebhookConfiguration) {
+func autoInject(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 	addWebhook(c, "auto.sidecar-injector.istio.io", "kubernetes.io/metadata.name", "any")
 }
 
 // deactivated does what istioctl does to the configuration of the default revision.
-func deactivated(c *admissionv1.MutatingWebhookConfiguration) {
+func deactivated(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 	never := &metav1.LabelSelector{MatchLabels: map[string]string{"istio.io/deactivated": "never-match"}}
 	for i := range c.Webhooks {
 		c.Webhooks[i].NamespaceSelector, c.Webhooks[i].ObjectSelector = never, never
@@ -64,19 +64,19 @@ func deactivated(c *admissionv1.MutatingWebhookConfiguration) {
 }
 
 func ownedBy(apiVersion, kind string) edit {
-	return func(c *admissionv1.MutatingWebhookConfiguration) {
+	return func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 		c.OwnerReferences = append(c.OwnerReferences, metav1.OwnerReference{APIVersion: apiVersion, Kind: kind, Name: "x"})
 	}
 }
 
 func later(by time.Duration) edit {
-	return func(c *admissionv1.MutatingWebhookConfiguration) {
+	return func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 		c.CreationTimestamp = metav1.NewTime(epoch().Add(by))
 	}
 }
 
 func inNamespace(namespace string) edit {
-	return func(c *admissionv1.MutatingWebhookConfiguration) {
+	return func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 		for i := range c.Webhooks {
 			c.Webhooks[i].ClientConfig.Service.Namespace = namespace
 		}
@@ -91,21 +91,21 @@ func TestFromWebhookConfiguration(t *testing.T) {
 		return &in
 	}
 	cases := map[string]struct {
-		configuration *admissionv1.MutatingWebhookConfiguration
+		configuration *admissionregistrationv1.MutatingWebhookConfiguration
 		want          *sail.Injector // nil: not an injector that counts
 	}{
 		"the configuration of a revision": {configuration("canary", ""), &revision},
 		"the configuration of a tag":      {configuration("canary", "prod"), &tag},
-		"without the label istio.io/rev": {configuration("canary", "", func(c *admissionv1.MutatingWebhookConfiguration) {
+		"without the label istio.io/rev": {configuration("canary", "", func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 			delete(c.Labels, "istio.io/rev")
 		}), nil},
 		"with an empty label istio.io/rev": {configuration("", "prod"), nil},
-		"with webhooks of other purpose only": {configuration("canary", "", func(c *admissionv1.MutatingWebhookConfiguration) {
+		"with webhooks of other purpose only": {configuration("canary", "", func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 			for i := range c.Webhooks {
 				c.Webhooks[i].Name = "pods.example.com"
 			}
 		}), nil},
-		"with no webhooks": {configuration("canary", "", func(c *admissionv1.MutatingWebhookConfiguration) {
+		"with no webhooks": {configuration("canary", "", func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 			c.Webhooks = nil
 		}), nil},
 		"owned by an IstioRevision":        {configuration("canary", "", ownedBy("sailoperator.io/v1", "IstioRevision")), nil},
@@ -116,29 +116,36 @@ func TestFromWebhookConfiguration(t *testing.T) {
 		"owned by a group that only looks like it":  {configuration("canary", "", ownedBy("notsailoperator.io/v1", "IstioRevision")), &revision},
 		"deactivated by labels, as istioctl does":   {configuration("canary", "", deactivated), with(revision, func(in *sail.Injector) { in.Deactivated = true })},
 		"deactivated in the object selectors alone": {configuration("canary", "", onlyObjectSelectors), with(revision, func(in *sail.Injector) { in.Deactivated = true })},
-		"deactivated by an expression of any value": {configuration("canary", "", byExpression(metav1.LabelSelectorOpIn)),
-			with(revision, func(in *sail.Injector) { in.Deactivated = true })},
+		"deactivated by an expression of any value": {
+			configuration("canary", "", byExpression(metav1.LabelSelectorOpIn)),
+			with(revision, func(in *sail.Injector) { in.Deactivated = true }),
+		},
 		"a selector that excludes what is deactivated matches all others": {
-			configuration("canary", "", byExpression(metav1.LabelSelectorOpDoesNotExist)), &revision},
-		"one of two webhooks is deactivated": {configuration("canary", "", func(c *admissionv1.MutatingWebhookConfiguration) {
+			configuration("canary", "", byExpression(metav1.LabelSelectorOpDoesNotExist)), &revision,
+		},
+		"one of two webhooks is deactivated": {configuration("canary", "", func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 			c.Webhooks[0].NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"istio.io/deactivated": "x"}}
 		}), &revision},
-		"without any selectors": {configuration("canary", "", func(c *admissionv1.MutatingWebhookConfiguration) {
+		"without any selectors": {configuration("canary", "", func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 			for i := range c.Webhooks {
 				c.Webhooks[i].NamespaceSelector = nil
 			}
 		}), &revision},
-		"with the webhook for unlabelled pods": {configuration("canary", "", autoInject),
-			with(revision, func(in *sail.Injector) { in.NamespacesByDefault = true })},
-		"with that webhook deactivated": {configuration("canary", "", autoInject, deactivated),
-			with(revision, func(in *sail.Injector) { in.Deactivated = true })},
-		"called by URL": {configuration("canary", "", func(c *admissionv1.MutatingWebhookConfiguration) {
+		"with the webhook for unlabelled pods": {
+			configuration("canary", "", autoInject),
+			with(revision, func(in *sail.Injector) { in.NamespacesByDefault = true }),
+		},
+		"with that webhook deactivated": {
+			configuration("canary", "", autoInject, deactivated),
+			with(revision, func(in *sail.Injector) { in.Deactivated = true }),
+		},
+		"called by URL": {configuration("canary", "", func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 			url := "https://istiod.example:443/inject"
 			for i := range c.Webhooks {
-				c.Webhooks[i].ClientConfig = admissionv1.WebhookClientConfig{URL: &url}
+				c.Webhooks[i].ClientConfig = admissionregistrationv1.WebhookClientConfig{URL: &url}
 			}
 		}), with(revision, func(in *sail.Injector) { in.Namespace = "" })},
-		"being deleted": {configuration("canary", "", func(c *admissionv1.MutatingWebhookConfiguration) {
+		"being deleted": {configuration("canary", "", func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 			now := metav1.NewTime(epoch())
 			c.DeletionTimestamp = &now
 		}), with(revision, func(in *sail.Injector) { in.Deleting = true })},
@@ -159,14 +166,14 @@ func TestFromWebhookConfiguration(t *testing.T) {
 	}
 }
 
-func onlyObjectSelectors(c *admissionv1.MutatingWebhookConfiguration) {
+func onlyObjectSelectors(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 	for i := range c.Webhooks {
 		c.Webhooks[i].ObjectSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"istio.io/deactivated": "never-match"}}
 	}
 }
 
 func byExpression(operator metav1.LabelSelectorOperator) edit {
-	return func(c *admissionv1.MutatingWebhookConfiguration) {
+	return func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 		for i := range c.Webhooks {
 			r := metav1.LabelSelectorRequirement{Key: "istio.io/deactivated", Operator: operator}
 			if operator == metav1.LabelSelectorOpIn {

@@ -6,13 +6,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 
 	"github.com/revision-router/revision-router/internal/sail"
 	"github.com/revision-router/revision-router/routing"
 )
 
-type configurations = []*admissionv1.MutatingWebhookConfiguration
+type configurations = []*admissionregistrationv1.MutatingWebhookConfiguration
 
 func istiod(namespace, revision, version string) sail.Istiod {
 	labels := map[string]string{"app": "istiod", "istio.io/rev": revision}
@@ -56,8 +56,10 @@ func TestInventoryOfPlainIstio(t *testing.T) {
 		},
 		"Deployments that disagree leave the version unknown": {
 			configurations: configurations{configuration("default", "")},
-			istiods: []sail.Istiod{istiod("istio-system", "default", "1.30.3"), istiod("istio-system", "default", "1.29.6"),
-				istiod("istio-system", "default", "1.30.3")},
+			istiods: []sail.Istiod{
+				istiod("istio-system", "default", "1.30.3"), istiod("istio-system", "default", "1.29.6"),
+				istiod("istio-system", "default", "1.30.3"),
+			},
 			want: "default@",
 		},
 		"a version that is not a number keeps its form": {
@@ -106,20 +108,26 @@ func TestInventoryOfPlainIstio(t *testing.T) {
 			means:          map[string]string{"default": "default"},
 		},
 		"istioctl install, and a tag beside the default": {
-			configurations: configurations{configuration("default", "", deactivated), configuration("default", "default", later(minute)),
-				configuration("default", "prod", later(2*minute))},
+			configurations: configurations{
+				configuration("default", "", deactivated), configuration("default", "default", later(minute)),
+				configuration("default", "prod", later(2*minute)),
+			},
 			want:  "default@ prod->default",
 			means: map[string]string{"default": "default", "prod": "default by tag prod"},
 		},
 		"istioctl tag set default moves the default away": {
-			configurations: configurations{configuration("default", "", deactivated), configuration("canary", ""),
-				configuration("canary", "default", later(minute))},
+			configurations: configurations{
+				configuration("default", "", deactivated), configuration("canary", ""),
+				configuration("canary", "default", later(minute)),
+			},
 			want:  "canary@ default@ default->canary",
 			means: map[string]string{"default": "canary by tag default", "canary": "canary"},
 		},
 		"another tag still leads to the revision that lost the name default": {
-			configurations: configurations{configuration("default", "", deactivated), configuration("canary", "", later(minute)),
-				configuration("canary", "default", later(2*minute)), configuration("default", "prod", later(3*minute))},
+			configurations: configurations{
+				configuration("default", "", deactivated), configuration("canary", "", later(minute)),
+				configuration("canary", "default", later(2*minute)), configuration("default", "prod", later(3*minute)),
+			},
 			istiods: []sail.Istiod{istiod("istio-system", "default", "1.29.6"), istiod("istio-system", "canary", "1.30.3")},
 			want:    "canary@v1.30.3 default@v1.29.6 default->canary prod->default",
 			means:   map[string]string{"default": "canary by tag default", "prod": "default by tag prod"},
@@ -142,7 +150,7 @@ func TestInventoryOfPlainIstio(t *testing.T) {
 			means:          map[string]string{"prod": "UnknownRevision"},
 		},
 		"a deactivated configuration beside an active one of the same revision": {
-			configurations: configurations{configuration("default", "", deactivated), configuration("default", "", later(minute), func(c *admissionv1.MutatingWebhookConfiguration) {
+			configurations: configurations{configuration("default", "", deactivated), configuration("default", "", later(minute), func(c *admissionregistrationv1.MutatingWebhookConfiguration) {
 				c.UID = "second"
 			})},
 			want:  "default@",
@@ -222,8 +230,10 @@ func TestNamespacesByDefault(t *testing.T) {
 			configurations: configurations{configuration("rev", "default")}, want: "rev",
 		},
 		"the older of two default tags decides": {
-			configurations: configurations{configuration("a", ""), configuration("b", ""),
-				configuration("a", "default"), configuration("b", "default", autoInject, later(minute))},
+			configurations: configurations{
+				configuration("a", ""), configuration("b", ""),
+				configuration("a", "default"), configuration("b", "default", autoInject, later(minute)),
+			},
 		},
 	}
 	for name, tc := range cases {

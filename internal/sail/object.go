@@ -16,7 +16,7 @@ func GroupVersion() schema.GroupVersion { return schema.GroupVersion{Group: Grou
 
 // List is the list type of a kind, as the API server returns it.
 type List[T runtime.Object] struct {
-	metav1.TypeMeta `json:",inline"`
+	metav1.TypeMeta
 	metav1.ListMeta `json:"metadata"`
 
 	Items []T `json:"items"`
@@ -41,10 +41,10 @@ func AddToScheme(s *runtime.Scheme) {
 // DeepCopyObject implements runtime.Object.
 func (l *List[T]) DeepCopyObject() runtime.Object {
 	out := *l
-	l.ListMeta.DeepCopyInto(&out.ListMeta)
+	l.DeepCopyInto(&out.ListMeta)
 	out.Items = make([]T, len(l.Items))
 	for i, item := range l.Items {
-		out.Items[i] = item.DeepCopyObject().(T)
+		out.Items[i], _ = item.DeepCopyObject().(T) // a copy is of the type of its original
 	}
 	return &out
 }
@@ -52,7 +52,7 @@ func (l *List[T]) DeepCopyObject() runtime.Object {
 // DeepCopyObject implements runtime.Object.
 func (o *Istio) DeepCopyObject() runtime.Object {
 	out := *o
-	o.ObjectMeta.DeepCopyInto(&out.ObjectMeta)
+	o.DeepCopyInto(&out.ObjectMeta)
 	out.Spec.Values = o.Spec.Values.clone()
 	out.Status.Conditions = slices.Clone(o.Status.Conditions)
 	return &out
@@ -61,7 +61,7 @@ func (o *Istio) DeepCopyObject() runtime.Object {
 // DeepCopyObject implements runtime.Object.
 func (o *IstioRevision) DeepCopyObject() runtime.Object {
 	out := *o
-	o.ObjectMeta.DeepCopyInto(&out.ObjectMeta)
+	o.DeepCopyInto(&out.ObjectMeta)
 	out.Spec.Values = o.Spec.Values.clone()
 	out.Status.Conditions = slices.Clone(o.Status.Conditions)
 	return &out
@@ -70,7 +70,7 @@ func (o *IstioRevision) DeepCopyObject() runtime.Object {
 // DeepCopyObject implements runtime.Object.
 func (o *IstioRevisionTag) DeepCopyObject() runtime.Object {
 	out := *o
-	o.ObjectMeta.DeepCopyInto(&out.ObjectMeta)
+	o.DeepCopyInto(&out.ObjectMeta)
 	out.Status.Conditions = slices.Clone(o.Status.Conditions)
 	return &out
 }
@@ -78,7 +78,7 @@ func (o *IstioRevisionTag) DeepCopyObject() runtime.Object {
 // DeepCopyObject implements runtime.Object.
 func (o *IstioCNI) DeepCopyObject() runtime.Object {
 	out := *o
-	o.ObjectMeta.DeepCopyInto(&out.ObjectMeta)
+	o.DeepCopyInto(&out.ObjectMeta)
 	out.Status.Conditions = slices.Clone(o.Status.Conditions)
 	return &out
 }
@@ -86,7 +86,7 @@ func (o *IstioCNI) DeepCopyObject() runtime.Object {
 // DeepCopyObject implements runtime.Object.
 func (o *ZTunnel) DeepCopyObject() runtime.Object {
 	out := *o
-	o.ObjectMeta.DeepCopyInto(&out.ObjectMeta)
+	o.DeepCopyInto(&out.ObjectMeta)
 	out.Status.Conditions = slices.Clone(o.Status.Conditions)
 	return &out
 }

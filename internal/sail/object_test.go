@@ -3,12 +3,14 @@ package sail_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 
@@ -45,7 +47,8 @@ func TestSchemeDecodesLists(t *testing.T) {
 				}
 				names = append(names, m.GetName())
 			}
-			if diff := cmp.Diff([]string{sample["metadata"].(map[string]any)["name"].(string), "strange"}, names); diff != "" {
+			name := (&unstructured.Unstructured{Object: sample}).GetName()
+			if diff := cmp.Diff([]string{name, "strange"}, names); diff != "" {
 				t.Errorf("names (-want +got):\n%s", diff)
 			}
 			checkDeepCopy(t, object)
@@ -85,9 +88,9 @@ func spoil(object runtime.Object) {
 	var selectors []routing.Selector
 	switch o := object.(type) {
 	case *sail.Istio:
-		conditions, selectors = o.Status.Conditions, append(o.Spec.Values.NeverInject, o.Spec.Values.AlwaysInject...)
+		conditions, selectors = o.Status.Conditions, slices.Concat(o.Spec.Values.NeverInject, o.Spec.Values.AlwaysInject)
 	case *sail.IstioRevision:
-		conditions, selectors = o.Status.Conditions, append(o.Spec.Values.NeverInject, o.Spec.Values.AlwaysInject...)
+		conditions, selectors = o.Status.Conditions, slices.Concat(o.Spec.Values.NeverInject, o.Spec.Values.AlwaysInject)
 	case *sail.IstioRevisionTag:
 		conditions = o.Status.Conditions
 	case *sail.IstioCNI:

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/revision-router/revision-router/internal/sail"
@@ -74,7 +74,7 @@ func (c *cluster) apply(t *testing.T, event string, raw json.RawMessage) {
 			delete(c.tags, tag.Name)
 		}
 	case "MutatingWebhookConfiguration":
-		var w admissionv1.MutatingWebhookConfiguration
+		var w admissionregistrationv1.MutatingWebhookConfiguration
 		decode(t, raw, &w)
 		if in, ok := sail.FromWebhookConfiguration(&w); ok {
 			c.injectors = append(c.injectors, in)
@@ -186,7 +186,8 @@ func TestRecordedMeshes(t *testing.T) {
 			want: "default-v1-29-6@v1.29.6 default-v1-30-3@v1.30.3 default->default-v1-30-3 prod->default-v1-29-6",
 			means: map[string]string{
 				"default": "default-v1-30-3 by tag default", "prod": "default-v1-29-6 by tag prod",
-				"default-v1-29-6": "default-v1-29-6", "defualt": "UnknownRevision",
+				"default-v1-29-6": "default-v1-29-6",
+				"defualt":         "UnknownRevision", //nolint:misspell // a namespace of the recording asks for it
 			},
 		},
 		"ambient-inplace.json": {
@@ -233,7 +234,7 @@ func TestConfigurationsAloneTellTheSameMesh(t *testing.T) {
 			clear(c.revisions)
 			clear(c.tags)
 			for _, raw := range items(t, file) {
-				var w admissionv1.MutatingWebhookConfiguration
+				var w admissionregistrationv1.MutatingWebhookConfiguration
 				decode(t, raw, &w)
 				w.OwnerReferences = nil
 				if in, ok := sail.FromWebhookConfiguration(&w); ok {

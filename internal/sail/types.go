@@ -7,7 +7,7 @@ import (
 // Istio asks for a control plane. Which revision it means at the moment is status.activeRevisionName; that is no
 // statement about readiness.
 type Istio struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta
 	metav1.ObjectMeta `json:"metadata"`
 
 	Spec   IstioSpec   `json:"spec"`
@@ -39,7 +39,7 @@ type IstioStatus struct {
 
 // IstioRevision is one control plane. Its name is what istio.io/rev refers to.
 type IstioRevision struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta
 	metav1.ObjectMeta `json:"metadata"`
 
 	Spec   IstioRevisionSpec `json:"spec"`
@@ -56,7 +56,7 @@ type IstioRevisionSpec struct {
 
 // IstioRevisionTag is a movable name for a revision.
 type IstioRevisionTag struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta
 	metav1.ObjectMeta `json:"metadata"`
 
 	Spec   IstioRevisionTagSpec   `json:"spec"`
@@ -85,7 +85,7 @@ type IstioRevisionTagStatus struct {
 
 // IstioCNI is the CNI plugin of the cluster; there is only one, named default.
 type IstioCNI struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta
 	metav1.ObjectMeta `json:"metadata"`
 
 	Spec   IstioCNISpec `json:"spec"`
@@ -102,7 +102,7 @@ type IstioCNISpec struct {
 
 // ZTunnel is the node proxy of ambient mode; there is only one, named default.
 type ZTunnel struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta
 	metav1.ObjectMeta `json:"metadata"`
 
 	Spec   ZTunnelSpec   `json:"spec"`

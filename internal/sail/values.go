@@ -140,8 +140,7 @@ func (r *valueReader) selectors(parent node, key string) []routing.Selector {
 }
 
 func (r *valueReader) add(path string, err error) {
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
+	if wrongType, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		err = fmt.Errorf("is of type %s, want %s", wrongType.Value, jsonType(wrongType.Type))
 	}
 	r.problems = append(r.problems, fmt.Errorf("%s: %w", path, err))
@@ -154,8 +153,9 @@ func jsonType(t reflect.Type) string {
 		return "object"
 	case reflect.Slice:
 		return "array"
+	default:
+		return t.String()
 	}
-	return t.String()
 }
 
 // selectorOf drops what istiod drops: a selector that is not valid is left out as a whole (pkg/kube/inject,

@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/pflag"
+
+	"github.com/revision-router/revision-router/internal/manifest"
+)
+
+// sourceOptions say where a command takes its objects from: files, or a cluster.
+type sourceOptions struct {
+	files      []string
+	namespace  string
+	kubeconfig string
+	context    string
+	// without are kinds that the command does not need from a cluster.
+	without []string
+	// pageSize is how many objects are asked for at a time; 0 means the default.
+	pageSize int
+}
+
+func (o *sourceOptions) addFlags(flags *pflag.FlagSet) {
+	flags.StringSliceVarP(&o.files, "filename", "f", nil,
+		"file or directory of manifests to read instead of a cluster, - for standard input; may be repeated")
+	flags.StringVarP(&o.namespace, "namespace", "n", "",
+		"with --filename, the namespace of objects that name none (default \"default\"); otherwise the only namespace to show")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "path of the kubeconfig file for the cluster to read")
+	flags.StringVar(&o.context, "context", "", "context of the kubeconfig to use")
+}
+
+// read returns everything there is, from the files or the cluster.
+func (o *sourceOptions) read(ctx context.Context, in io.Reader) (*manifest.Set, error) {
+	if !o.offline() {
+		return o.readCluster(ctx)
+	}
+	for _, flag := range []struct{ name, value string }{{"--kubeconfig", o.kubeconfig}, {"--context", o.context}} {
+		if flag.value != "" {
+			return nil, fmt.Errorf("%s asks for a cluster and --filename for files: leave one of them out", flag.name)
+		}
+	}
+	return manifest.Read(ctx, manifest.Options{Paths: o.files, Input: in, Namespace: o.namespace})
+}
+
+func (o *sourceOptions) offline() bool { return len(o.files) > 0 }
+
+// only is the namespace to which the answer is limited; empty for all. Files are always shown as a whole.
+func (o *sourceOptions) only() string {
+	if o.offline() {
+		return ""
+	}
+	return o.namespace
+}
+
+// maxNotices bounds how many warnings about the input are spelt out.
+const maxNotices = 20
+
+// notices are the lines worth saying about the input.
+func (o *sourceOptions) notices(set *manifest.Set, found *resolution) []string {
+	lines := set.Warnings
+	if len(lines) > maxNotices {
+		lines = append(lines[:maxNotices:maxNotices], fmt.Sprintf("and %d more", len(lines)-maxNotices))
+	}
+	if !o.offline() {
+		return lines
+	}
+	for _, name := range found.unknownNamespaces {
+		lines = append(lines, "namespace "+name+" is in none of the files: taken as unlabelled")
+	}
+	if len(found.rows) > 0 && set.Mesh.Empty() {
+		lines = append(lines, "no revision of Istio is in the files: "+
+			"add the Istio, IstioRevision and IstioRevisionTag objects, or Istio's injector webhook configurations")
+	}
+	return lines
+}

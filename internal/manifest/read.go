@@ -1,0 +1,189 @@
+package manifest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Stdin is the path that stands for standard input.
+const Stdin = "-"
+
+// Options says what to read.
+type Options struct {
+	// Paths are files, directories, or [Stdin], in the order in which they are read. Of a directory, all files
+	// whose names end in one of [Extensions] are read, in order of their path, and those of its subdirectories.
+	// Names that begin with a dot are passed over there, and links are followed only within the directory.
+	Paths []string
+	// Input is read for [Stdin].
+	Input io.Reader
+	// Namespace is that of namespaced objects that name none; empty means "default".
+	Namespace string
+}
+
+// Extensions are the ends of the names of files that are read from directories. A file that is named itself may
+// be called anything.
+func Extensions() []string { return []string{".yaml", ".yml", ".json", ".jsonl"} }
+
+// Read reads manifests. Of objects of the same kind, namespace and name the last one counts, as if all had been
+// applied in this order.
+//
+// Objects may come from a cluster, with a status, or from a repository, without. Where the status of an
+// IstioRevisionTag or Istio is missing, the mesh of the set is what the Sail Operator would make of them, that is
+// declared, and not necessarily running: an Istio stands for the revision that the operator would create for it,
+// and a tag leads where its spec.targetRef says.
+//
+// The error is that of ctx, or of type [Errors] with everything that is wrong.
+func Read(ctx context.Context, o Options) (*Set, error) {
+	c := NewCollector(CollectOptions{Namespace: o.Namespace})
+	r := reader{ctx: ctx, to: c, input: o.Input}
+	for _, path := range o.Paths {
+		r.path(path)
+	}
+	set, err := c.Finish()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("reading manifests: %w", ctx.Err())
+	}
+	return set, err
+}
+
+// reader finds the files.
+type reader struct {
+	ctx   context.Context //nolint:containedctx // lives as long as one call of Read
+	to    *Collector
+	input io.Reader
+	// inputRead: standard input can be read only once.
+	inputRead bool
+}
+
+func (r *reader) path(path string) {
+	if r.ctx.Err() != nil {
+		return
+	}
+	if path == Stdin {
+		if r.inputRead || r.input == nil {
+			r.to.Fail(path, 0, "standard input can be read only once")
+			return
+		}
+		r.inputRead = true
+		r.stream(path, interruptible(r.ctx, r.input))
+		return
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		r.fail(path, err)
+	case info.IsDir():
+		r.directory(path)
+	default:
+		f, err := os.Open(path)
+		if err != nil {
+			r.fail(path, err)
+			return
+		}
+		r.stream(path, f)
+		_ = f.Close() // it was only read
+	}
+}
+
+// stream leaves cancellation to Read, which asks ctx itself.
+func (r *reader) stream(name string, in io.Reader) {
+	if err := r.to.Add(r.ctx, name, in); err != nil && r.ctx.Err() == nil {
+		r.fail(name, err)
+	}
+}
+
+// interruptible ends reading with ctx, even while it waits for somebody to type. What waits is left behind: nothing
+// can end a read from a terminal, and the process is about to end.
+func interruptible(ctx context.Context, in io.Reader) io.Reader {
+	out, to := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { _ = out.CloseWithError(ctx.Err()) })
+	go func() {
+		defer stop()
+		_, err := io.Copy(to, in)
+		_ = to.CloseWithError(err) // nil means the end of the input
+	}()
+	return out
+}
+
+// fail drops the operation and path that the errors of package os repeat.
+func (r *reader) fail(path string, err error) {
+	if inner, ok := errors.AsType[*fs.PathError](err); ok {
+		err = inner.Err
+	}
+	r.to.Fail(path, 0, "cannot be read: "+err.Error())
+}
+
+// directory reads through an os.Root, which refuses every link that leads out of the directory.
+func (r *reader) directory(path string) {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		r.fail(path, err)
+		return
+	}
+	defer func() { _ = root.Close() }()
+	found := false
+	walk := func(name string, entry fs.DirEntry, err error) error {
+		if r.ctx.Err() != nil {
+			return fs.SkipAll
+		}
+		if err != nil {
+			r.fail(filepath.Join(path, name), err)
+			return nil
+		}
+		if hidden := name != "." && strings.HasPrefix(entry.Name(), "."); hidden {
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if entry.IsDir() || !slices.Contains(Extensions(), filepath.Ext(name)) {
+			return nil
+		}
+		found = true
+		r.entry(root, path, entry, name)
+		return nil
+	}
+	if err := fs.WalkDir(root.FS(), ".", walk); err != nil {
+		r.fail(path, err)
+		return
+	}
+	if !found && r.ctx.Err() == nil {
+		r.to.Fail(path, 0, "this directory holds no file that ends in "+strings.Join(Extensions(), ", "))
+	}
+}
+
+func (r *reader) entry(root *os.Root, path string, entry fs.DirEntry, name string) {
+	full := filepath.Join(path, name)
+	info, err := root.Stat(name)
+	if err != nil {
+		if entry.Type()&fs.ModeSymlink != 0 && exists(full) {
+			r.to.Warn(full + ": passed over: this link leads out of the directory")
+			return
+		}
+		r.fail(full, err)
+		return
+	}
+	if !info.Mode().IsRegular() {
+		// A link to a directory, or a pipe that would never end.
+		return
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		r.fail(full, err)
+		return
+	}
+	r.stream(full, f)
+	_ = f.Close() // it was only read
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
