@@ -36,11 +36,12 @@ build: ## Build bin/router
 
 .PHONY: fuzz
 fuzz: ## Fuzz the decoding of reviews for a minute
-	go test ./webhook -run '^$$' -fuzz FuzzPodReview -fuzztime 60s
+	go test ./webhook -run '^$$' -fuzz FuzzPodReview -fuzztime 60s -fuzzminimizetime 10x
 
 .PHONY: bench
 bench: ## Print the table of docs/benchmarks.md
-	go test ./routing ./webhook ./internal/mesh -run '^$$' -bench . -benchmem
+	go test ./webhook -run TestBenchmarkTable -v -table -benchtime 200ms
+	go test ./routing ./internal/mesh -run '^$$' -bench . -benchmem
 
 .PHONY: fmt
 fmt: ## Format the code

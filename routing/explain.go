@@ -1,7 +1,6 @@
 package routing
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -209,7 +208,7 @@ func quoteIn(limit int, value string) string {
 		}
 		b.WriteString(escaped)
 	}
-	return fmt.Sprintf("\"%s\"...", b.String())
+	return `"` + b.String() + `"...`
 }
 
 // clip bounds s to limit bytes; s is plain ASCII, or quoted by the caller.

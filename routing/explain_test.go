@@ -35,23 +35,28 @@ func TestExplainGateway(t *testing.T) {
 		want   string
 	}{
 		"the Gateway names a tag": {
-			GatewayInput{Mesh: meshOfSail(), Revision: present("prod")}, GatewayRevision,
+			GatewayInput{Mesh: meshOfSail(), Revision: present("prod")},
+			GatewayRevision,
 			"the Gateway's label istio.io/rev=prod means revision default-v1-30-3 (v1.30.3), through the tag prod",
 		},
 		"nothing is labelled": {
-			GatewayInput{Mesh: meshWithValues(Injection{})}, DefaultOwner,
+			GatewayInput{Mesh: meshWithValues(Injection{})},
+			DefaultOwner,
 			"a Gateway for which no label names a revision means revision default (v1.30.3)",
 		},
 		"the namespace names a revision": {
-			GatewayInput{Mesh: meshOfSail(), Namespace: Namespace{Revision: present("default-v1-29-6")}}, NamespaceRevision,
+			GatewayInput{Mesh: meshOfSail(), Namespace: Namespace{Revision: present("default-v1-29-6")}},
+			NamespaceRevision,
 			"the namespace's label istio.io/rev=default-v1-29-6 means revision default-v1-29-6 (v1.29.6)",
 		},
 		"the Gateway names nothing that exists": {
-			GatewayInput{Mesh: meshOfSail(), Revision: present("nope")}, UnknownRevision,
+			GatewayInput{Mesh: meshOfSail(), Revision: present("nope")},
+			UnknownRevision,
 			"the Gateway's label istio.io/rev=nope names neither a revision nor a tag that exists",
 		},
 		"no default would adopt it": {
-			GatewayInput{Mesh: meshOfSail(), Revision: present("")}, NoDefaultRevision,
+			GatewayInput{Mesh: meshOfSail(), Revision: present("")},
+			NoDefaultRevision,
 			"a Gateway for which no label names a revision asks for the default revision, but neither a revision nor a " +
 				"tag is named default",
 		},
@@ -137,23 +142,33 @@ func TestExplainWarningNamesWhatIsThere(t *testing.T) {
 		want    string
 	}{
 		"the namespace's revision overrules": {
-			PodRevisionOverruled, Namespace{Revision: present("prod")}, Pod{Revision: present("canary")},
+			PodRevisionOverruled,
+			Namespace{Revision: present("prod")},
+			Pod{Revision: present("canary")},
 			"pod label istio.io/rev=canary has no effect: the namespace's istio.io/rev=prod decides",
 		},
 		"istio-injection overrules": {
-			PodRevisionOverruled, Namespace{Injection: present("enabled")}, Pod{Revision: present("canary")},
+			PodRevisionOverruled,
+			Namespace{Injection: present("enabled")},
+			Pod{Revision: present("canary")},
 			"pod label istio.io/rev=canary has no effect: the namespace's istio-injection=enabled decides",
 		},
 		"an opt-in is ignored": {
-			PodOptInIgnored, Namespace{Injection: present("disabled")}, Pod{Inject: present("true")},
+			PodOptInIgnored,
+			Namespace{Injection: present("disabled")},
+			Pod{Inject: present("true")},
 			"pod label sidecar.istio.io/inject=true has no effect: the namespace has istio-injection=disabled",
 		},
 		"a value in the wrong case": {
-			InjectionValue, Namespace{Injection: present("Enabled")}, Pod{},
+			InjectionValue,
+			Namespace{Injection: present("Enabled")},
+			Pod{},
 			`namespace label istio-injection=Enabled switches injection off: only "enabled" switches it on`,
 		},
 		"an empty label": {
-			InjectLabelValue, Namespace{}, Pod{Inject: present("")},
+			InjectLabelValue,
+			Namespace{},
+			Pod{Inject: present("")},
 			`pod label sidecar.istio.io/inject="" is neither true nor false and does not count`,
 		},
 	}

@@ -28,6 +28,8 @@ type Options struct {
 
 	ValidatingWebhooks []string
 
+	Changes bool
+
 	Policy     string
 	DrainDelay time.Duration
 	LogLevel   string
@@ -51,6 +53,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 		"MutatingWebhookConfigurations whose CA bundle the router maintains")
 	flags.StringSliceVar(&o.ValidatingWebhooks, "validating-webhook", nil,
 		"ValidatingWebhookConfigurations whose CA bundle the router maintains")
+	flags.BoolVar(&o.Changes, "changes", true,
+		"also follow what runs in the mesh, down to the pods, and serve the webhooks that validate changes of it")
 	flags.StringVar(&o.Policy, "policy", "", "policy file (kind RouterPolicy); empty means the defaults")
 	flags.DurationVar(&o.DrainDelay, "drain-delay", 15*time.Second,
 		"how long to go on serving after SIGTERM, so that the API server notices that this replica leaves")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -13,8 +14,11 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/revision-router/revision-router/certs/secretca"
+	"github.com/revision-router/revision-router/internal/config"
 	"github.com/revision-router/revision-router/internal/mesh"
 	"github.com/revision-router/revision-router/internal/metrics"
+	"github.com/revision-router/revision-router/routing/skew"
+	"github.com/revision-router/revision-router/webhook"
 )
 
 // newRecorder registers every metric of the process.
@@ -42,6 +46,34 @@ func newRecorder(registry *prometheus.Registry, source *mesh.Source) (*metrics.R
 		return nil, err
 	}
 	return metrics.NewRecorder(registry)
+}
+
+// newChangeValidator serves the validating webhooks. start follows what they need to know. It has no part in
+// readiness: a router that may not list pods, say, still routes them, and refuses changes with what is missing.
+func newChangeValidator(
+	api *rest.Config, policy *config.Store, registry *prometheus.Registry, log logr.Logger,
+) (_ *webhook.ChangeValidator, start func(context.Context) error, _ error) {
+	source, err := mesh.NewSkew(mesh.SkewOptions{Config: api, Log: log.WithName("inventory")})
+	if err != nil {
+		return nil, nil, fmt.Errorf("watching what runs: %w", err)
+	}
+	recorder, err := metrics.NewChangeRecorder(registry)
+	if err != nil {
+		return nil, nil, err
+	}
+	validator := webhook.NewChangeValidator(webhook.ChangeValidatorOptions{
+		Mesh:     source,
+		Policy:   func() skew.Policy { return policy.Policy().Skew() },
+		Recorder: recorder,
+		Log:      log.WithName("changes"),
+	})
+	return validator, source.Start, nil
+}
+
+// idle is a part that has nothing to do.
+func idle(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
 }
 
 // newCertificates keeps the CA in its Secret, a leaf in memory, and the CA bundle in our webhook configurations.

@@ -74,20 +74,33 @@ func run(ctx context.Context, o Options, log logr.Logger) error {
 		return err
 	}
 	drain := &drain{delay: o.DrainDelay, log: log}
-	pods := webhook.NewPodRouter(webhook.PodRouterOptions{
+	options := webhook.PodRouterOptions{
 		Meshes:     source,
 		Namespaces: source,
 		Policy:     func() routing.Policy { return policy.Policy().Routing() },
 		Recorder:   recorder,
 		Log:        log.WithName("pods"),
 		Now:        time.Now,
-	})
+	}
+	if err := options.Validate(); err != nil {
+		return err
+	}
+	pods := webhook.NewPodRouter(options)
 	server := newWebhookServer(o, certificates.Source())
 	pods.Register(drain.wrap(server))
+	followChanges := idle
+	if o.Changes {
+		changes, start, err := newChangeValidator(api, policy, registry, log)
+		if err != nil {
+			return err
+		}
+		changes.Register(drain.wrap(server))
+		followChanges = start
+	}
 
 	log.Info("starting", "version", currentVersion().version, "commit", currentVersion().commit, "port", o.WebhookPort)
 	return runAll(ctx, drain,
-		server.Start, source.Start, certificates.Start, policy.Start,
+		server.Start, source.Start, certificates.Start, policy.Start, followChanges,
 		httpServer(o.HealthAddress, healthHandler(map[string]healthz.Checker{
 			"snapshot":    func(*http.Request) error { return source.Ready() },
 			"certificate": func(*http.Request) error { return certificates.Ready() },

@@ -1,0 +1,62 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/revision-router/revision-router/routing"
+	"github.com/revision-router/revision-router/routing/skew"
+)
+
+// LiveMeshGetter reads the mesh for a decision about a change: what there are few of from the API server at this
+// moment, so that two writes within a millisecond are judged one after the other, the rest from the snapshot.
+type LiveMeshGetter interface {
+	LiveSkewMesh(ctx context.Context) (*skew.Mesh, error)
+	// LiveGateways reads the Gateways of one namespace.
+	LiveGateways(ctx context.Context, namespace string) ([]skew.Gateway, error)
+}
+
+// gatherMesh reads what the change is judged against. A waypoint that the change names may have been created a
+// moment ago, before the watch of Gateways has told of it, so those of its namespace are read as well.
+func gatherMesh(ctx context.Context, from LiveMeshGetter, change skew.Change) (*skew.Mesh, error) {
+	mesh, err := from.LiveSkewMesh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	namespace, named := waypointNamespace(change.New)
+	if !named {
+		return mesh, nil
+	}
+	live, err := from.LiveGateways(ctx, namespace)
+	if err != nil {
+		return nil, fmt.Errorf("the Gateways of namespace %s: %w", namespace, err)
+	}
+	fresh := *mesh
+	fresh.Gateways = slices.DeleteFunc(slices.Clone(mesh.Gateways), func(g skew.Gateway) bool {
+		return g.Namespace == namespace
+	})
+	fresh.Gateways = append(fresh.Gateways, live...)
+	return &fresh, nil
+}
+
+// waypointNamespace is where the Gateway is that the object names as its waypoint.
+func waypointNamespace(o skew.Object) (namespace string, named bool) {
+	var own string
+	var waypoint, elsewhere routing.Label
+	switch o := o.(type) {
+	case skew.Namespace:
+		own = o.Name
+		waypoint = routing.LabelOf(o.Labels, skew.LabelUseWaypoint)
+		elsewhere = routing.LabelOf(o.Labels, skew.LabelUseWaypointNamespace)
+	case skew.Consumer:
+		own, waypoint, elsewhere = o.Namespace, o.UseWaypoint, o.UseWaypointNamespace
+	}
+	if waypoint.Value == "" || waypoint.Value == "none" {
+		return "", false
+	}
+	if elsewhere.Value != "" {
+		return elsewhere.Value, true
+	}
+	return own, true
+}

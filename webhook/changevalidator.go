@@ -1,0 +1,210 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	admissionv1 "k8s.io/api/admission/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/revision-router/revision-router/internal/inventory"
+	"github.com/revision-router/revision-router/routing"
+	"github.com/revision-router/revision-router/routing/skew"
+)
+
+// ChangePath is where changes of the mesh are validated. One path for every kind: the review says what it is about.
+const ChangePath = "/validate-mesh-change"
+
+// ChangeRecorder counts what the [ChangeValidator] does.
+type ChangeRecorder interface {
+	// Judged: a change was judged, with these findings; none means that it was admitted without a word.
+	Judged(kind skew.Kind, findings []skew.Finding)
+	// Unjudged: a change could not be judged, and was refused or, for an operator, admitted.
+	Unjudged(kind skew.Kind)
+}
+
+// ChangeValidatorOptions are what a [ChangeValidator] needs. All but Log are required.
+type ChangeValidatorOptions struct {
+	Mesh LiveMeshGetter
+	// Policy is asked once a request, so that it can change while the router runs.
+	Policy   func() skew.Policy
+	Recorder ChangeRecorder
+	Log      logr.Logger
+}
+
+// ChangeValidator refuses writes that take the versions of a mesh further apart than the policy allows, or break a
+// reference within it. It runs under controller-runtime's handler: a few calls a day need no other.
+type ChangeValidator struct{ options ChangeValidatorOptions }
+
+var _ admission.Handler = (*ChangeValidator)(nil)
+
+// NewChangeValidator returns a handler of changes.
+func NewChangeValidator(o ChangeValidatorOptions) *ChangeValidator {
+	return &ChangeValidator{options: o}
+}
+
+// judgeTimeout bounds reading and judging; it is well within the timeout of the webhooks, so that the answer is ours
+// and not the API server's "context deadline exceeded".
+const judgeTimeout = 3 * time.Second
+
+// Register serves the validator at [ChangePath].
+func (v *ChangeValidator) Register(server Registrar) {
+	server.Register(ChangePath, &admission.Webhook{Handler: v, RecoverPanic: new(true)})
+}
+
+// Handle judges one change. A denial is a result; an error means that the change could not be judged.
+func (v *ChangeValidator) Handle(ctx context.Context, request admission.Request) admission.Response {
+	change, err := decodeChange(&request.AdmissionRequest)
+	if err != nil {
+		return admission.Errored(http.StatusBadRequest, err)
+	}
+	if change == nil {
+		return admission.Allowed("")
+	}
+	policy := v.options.Policy()
+	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
+	defer cancel()
+	mesh, err := gatherMesh(ctx, v.options.Mesh, *change)
+	if err != nil {
+		return v.unjudged(*change, policy, err)
+	}
+	findings := skew.Check(mesh, *change, policy)
+	v.record(*change, findings)
+	return respondFindings(findings)
+}
+
+// decodeChange reads the request. No change means that no rule can have a say in it.
+func decodeChange(request *admissionv1.AdmissionRequest) (*skew.Change, error) {
+	kind := schema.GroupKind{Group: request.Kind.Group, Kind: request.Kind.Kind}
+	if !inventory.Knows(kind) || request.SubResource != "" {
+		return nil, nil //nolint:nilnil // documented
+	}
+	change := &skew.Change{
+		Operation: skew.Operation(request.Operation),
+		User:      request.UserInfo.Username,
+		DryRun:    request.DryRun != nil && *request.DryRun,
+	}
+	latest := request.Object.Raw
+	switch change.Operation {
+	case skew.Create, skew.Update:
+	case skew.Delete:
+		latest = request.OldObject.Raw
+	default:
+		return nil, nil //nolint:nilnil // documented
+	}
+	var err error
+	if len(request.Object.Raw) > 0 {
+		if change.New, err = inventory.Decode(kind, request.Object.Raw); err != nil {
+			return nil, err
+		}
+	}
+	if len(request.OldObject.Raw) > 0 {
+		if change.Old, err = inventory.Decode(kind, request.OldObject.Raw); err != nil {
+			return nil, err
+		}
+	}
+	if change.New == nil && change.Old == nil {
+		return nil, errors.New("the request holds no object")
+	}
+	if change.Override, err = inventory.Override(latest); err != nil {
+		return nil, err
+	}
+	if plain(change.Old) && plain(change.New) {
+		return nil, nil //nolint:nilnil // documented
+	}
+	return change, nil
+}
+
+// plain reports whether the object is a namespace without any label that a rule reads. Those are most of what a
+// cluster creates, and must not cost it a look at the mesh.
+func plain(o skew.Object) bool {
+	if o == nil {
+		return true
+	}
+	ns, ok := o.(skew.Namespace)
+	if !ok {
+		return false
+	}
+	for _, key := range []string{
+		routing.LabelInjection, routing.LabelRevision,
+		skew.LabelDataplaneMode, skew.LabelUseWaypoint, skew.LabelUseWaypointNamespace,
+	} {
+		if _, labelled := ns.Labels[key]; labelled {
+			return false
+		}
+	}
+	return true
+}
+
+// unjudged answers where the mesh could not be read. Fail closed: what cannot be judged is refused with a message
+// that says so, since a skewed mesh is worse than a write that has to be repeated. An operator is admitted: refusing
+// it would wedge its reconcile loop over an outage that has nothing to do with it. So is a change with the override
+// annotation: whoever wrote it has taken the decision over.
+func (v *ChangeValidator) unjudged(c skew.Change, policy skew.Policy, err error) admission.Response {
+	kind := refOf(c).Kind
+	v.options.Recorder.Unjudged(kind)
+	v.options.Log.Error(err, "a change could not be judged", "object", refOf(c).String(), "user", c.User)
+	if policy.Excuses(c.User) || strings.TrimSpace(c.Override.Value) != "" {
+		return admission.Allowed("").WithWarnings("the router could not judge this change: the mesh could not be read")
+	}
+	return admission.Errored(http.StatusServiceUnavailable, fmt.Errorf(
+		"the change of %s cannot be judged, because the mesh could not be read: %w; retry in a moment", refOf(c), err))
+}
+
+func (v *ChangeValidator) record(c skew.Change, findings []skew.Finding) {
+	v.options.Recorder.Judged(refOf(c).Kind, findings)
+	for _, f := range findings {
+		fields := []any{
+			"rule", f.Rule, "level", f.Level, "object", refOf(c).String(), "operation", c.Operation,
+			"user", c.User, "dryRun", c.DryRun, "override", f.Overridden, "message", f.Message,
+		}
+		if f.Level == skew.Deny {
+			v.options.Log.Info("change refused", fields...)
+		} else {
+			v.options.Log.V(1).Info("change admitted with a warning", fields...)
+		}
+	}
+}
+
+func refOf(c skew.Change) skew.Ref {
+	if c.New != nil {
+		return c.New.Ref()
+	}
+	return c.Old.Ref()
+}
+
+// respondFindings denies with every finding that denies, and warns of the others.
+func respondFindings(findings []skew.Finding) admission.Response {
+	var denials, rules, overridden []string
+	var warnings []string
+	for _, f := range findings {
+		rules = append(rules, string(f.Rule))
+		if f.Level == skew.Deny {
+			denials = append(denials, f.Message)
+			continue
+		}
+		warnings = append(warnings, f.Warning())
+		if f.Overridden != "" {
+			overridden = append(overridden, string(f.Rule)+": "+f.Overridden)
+		}
+	}
+	response := admission.Allowed("")
+	if len(denials) > 0 {
+		response = admission.Denied(strings.Join(denials, "\n"))
+	}
+	response.Warnings = warnings
+	if len(rules) > 0 {
+		// The API server prefixes the keys with the webhook's name.
+		response.AuditAnnotations = map[string]string{"rules": strings.Join(rules, ",")}
+	}
+	if len(overridden) > 0 {
+		response.AuditAnnotations["override"] = strings.Join(overridden, "; ")
+	}
+	return response
+}

@@ -1,0 +1,113 @@
+package webhook
+
+import (
+	"fmt"
+	"strings"
+)
+
+// oddBodies are reviews that a scanner could get wrong. Each is checked against the reference.
+func oddBodies() map[string]string {
+	meta := func(s string) string { return `{"request":{"object":{"metadata":` + s + `}}}` }
+	spec := func(s string) string { return `{"request":{"object":{"spec":` + s + `}}}` }
+	many := func(n int) string {
+		var list []string
+		for i := range n {
+			list = append(list, fmt.Sprintf(`"l%d":"v%d"`, i, i))
+		}
+		return meta(`{"labels":{` + strings.Join(list, ",") + `}}`)
+	}
+	return map[string]string{
+		"nothing":                             "",
+		"an empty object":                     "{}",
+		"a comma too many":                    `{"kind":"x",}`,
+		"a comma too few":                     `{"kind":"x""apiVersion":"y"}`,
+		"no colon":                            `{"kind" "x"}`,
+		"a key that is no string":             `{kind:"x"}`,
+		"a key twice":                         `{"kind":"x","kind":"y"}`,
+		"a key twice, the second null":        `{"kind":"x","kind":null}`,
+		"request twice is merged":             `{"request":{"uid":"a","name":"n"},"request":{"uid":"b"}}`,
+		"request null after a request":        `{"request":{"uid":"a"},"request":null}`,
+		"spec null after a spec":              `{"request":{"object":{"spec":{"hostNetwork":true},"spec":null}}}`,
+		"dryRun null after dryRun":            `{"request":{"dryRun":true,"dryRun":null}}`,
+		"a key by escapes":                    `{"\u006bind":"x"}`,
+		"a key by escapes and plain":          `{"\u006bind":"x","kind":"y"}`,
+		"a value with escapes":                `{"kind":"\u0041\n\ud83d\ude00\"\\\/"}`,
+		"half a surrogate":                    `{"kind":"\ud83d"}`,
+		"a bad escape":                        `{"kind":"\x41"}`,
+		"a bad escape where nobody looks":     `{"other":"\x41"}`,
+		"a short unicode escape":              `{"other":"\u00"}`,
+		"an escape at the end":                `{"other":"\`,
+		"invalid UTF-8 in a value":            "{\"kind\":\"a\xffb\"}",
+		"invalid UTF-8 in a key":              "{\"k\xff\":1}",
+		"UTF-8":                               `{"kind":"ä€😀"}`,
+		"a raw newline in a string":           "{\"other\":\"a\nb\"}",
+		"a delete character in a string":      "{\"kind\":\"a\x7fb\"}",
+		"another case":                        `{"Kind":"x","KIND":"y"}`,
+		"null everywhere":                     `{"apiVersion":null,"kind":null,"request":{"uid":null,"kind":null,"resource":null,"dryRun":null,"object":null}}`,
+		"null further in":                     `{"request":{"kind":{"kind":null},"object":{"metadata":null,"spec":null}}}`,
+		"null maps":                           meta(`{"labels":null,"annotations":null,"name":null}`),
+		"a label that is null":                meta(`{"labels":{"istio.io/rev":null}}`),
+		"another label that is null":          meta(`{"labels":{"app":null}}`),
+		"a label that is a number":            meta(`{"labels":{"app":1}}`),
+		"a label that is an object":           meta(`{"labels":{"app":{}}}`),
+		"labels that are an array":            meta(`{"labels":[]}`),
+		"a label twice":                       meta(`{"labels":{"istio.io/rev":"a","istio.io/rev":"b"}}`),
+		"another label twice":                 meta(`{"labels":{"app":"a","app":"b"}}`),
+		"labels twice are merged":             meta(`{"labels":{"istio.io/rev":"a"},"labels":{"app":"b"}}`),
+		"labels null after labels":            meta(`{"labels":{"istio.io/rev":"a"},"labels":null}`),
+		"a label by escapes":                  meta(`{"labels":{"istio.io\/rev":"a"}}`),
+		"a label with UTF-8":                  meta(`{"labels":{"ä":"ö","istio.io/rev":"ü"}}`),
+		"empty labels":                        meta(`{"labels":{}}`),
+		"64 labels":                           many(64),
+		"65 labels":                           many(65),
+		"spaces around labels":                meta("{ \"labels\" :\t{ \"istio.io/rev\" :\r\n\"a\" , \"x\" : \"\" } }"),
+		"annotations of the router":           meta(`{"annotations":{"revision-router.io/reason":"","revision-router.io/tag":"t"}}`),
+		"an annotation that is true":          meta(`{"annotations":{"sidecar.istio.io/inject":true}}`),
+		"containers that are an object":       spec(`{"containers":{}}`),
+		"containers that are null":            spec(`{"containers":null,"initContainers":[null,{"image":"auto"}]}`),
+		"a container that is a string":        spec(`{"containers":["auto"]}`),
+		"an image that is a number":           spec(`{"containers":[{"image":1}]}`),
+		"an image twice":                      spec(`{"containers":[{"image":"auto","image":"x"}]}`),
+		"containers twice":                    spec(`{"containers":[{"image":"auto"}],"containers":[{}]}`),
+		"an image by escapes":                 spec(`{"containers":[{"image":"aut\u006f"}]}`),
+		"an image auto among ephemeral ones":  spec(`{"ephemeralContainers":[{"image":"auto"}]}`),
+		"hostNetwork as a string":             spec(`{"hostNetwork":"true"}`),
+		"hostNetwork as a number":             spec(`{"hostNetwork":1}`),
+		"an object that is a string":          `{"request":{"object":"x"}}`,
+		"a request that is an array":          `{"request":[]}`,
+		"numbers":                             `{"a":[0,-0,1,10,-1.5,1e5,1E+5,1.0e-5,123456789012345678901234567890]}`,
+		"a number with a leading zero":        `{"a":01}`,
+		"a number with a leading plus":        `{"a":+1}`,
+		"a number that ends in a point":       `{"a":1.}`,
+		"a number that begins with a point":   `{"a":.1}`,
+		"a number without an exponent":        `{"a":1e}`,
+		"a minus alone":                       `{"a":-}`,
+		"a hexadecimal number":                `{"a":0x1}`,
+		"a number too large for a float":      `{"a":1e999}`,
+		"half a word":                         `{"a":tru}`,
+		"a longer word":                       `{"a":nullx}`,
+		"a word in capitals":                  `{"a":True}`,
+		"NaN":                                 `{"a":NaN}`,
+		"a comment":                           `{"a":/**/1}`,
+		"brackets that cross":                 `{"a":[{]}}`,
+		"a bracket too many":                  `{"a":[]]}`,
+		"empty nests":                         `{"a":[[],{},[{}],{"b":[]}]}`,
+		"an array with a comma too many":      `{"a":[1,]}`,
+		"an array with a comma too few":       `{"a":[1 2]}`,
+		"a byte order mark":                   "\xef\xbb\xbf{}",
+		"a zero byte at the end":              "{}\x00",
+		"a form feed":                         "{}\f",
+		"a string at the top":                 `"x"`,
+		"a number at the top":                 `1`,
+		"a bad number at the top":             `-`,
+		"99 and one levels in another field":  `{"a":` + strings.Repeat(`[`, 99) + strings.Repeat(`]`, 99) + `}`,
+		"100 and one levels in another field": `{"a":` + strings.Repeat(`[`, 100) + strings.Repeat(`]`, 100) + `}`,
+		"brackets in a string are no levels":  `{"a":"` + strings.Repeat(`[`, 200) + `"}`,
+		"a quote behind seven bytes":          `{"a":"1234567\"89","b":"12345678\\"}`,
+		"an escape behind eight bytes":        `{"kind":"12345678\u0041"}`,
+		"a control character behind bytes":    "{\"a\":\"123456789\x01\"}",
+		"high bytes next to quotes":           "{\"a\":\"\x80\x81\xa2\xdc\",\"kind\":\"x\"}",
+		"a string that is never closed":       `{"a":"bcdefghijklmnop`,
+		"an object that is never closed":      `{"a":{"b":1}`,
+	}
+}
