@@ -187,7 +187,7 @@ func TestRecordedMeshes(t *testing.T) {
 			means: map[string]string{
 				"default": "default-v1-30-3 by tag default", "prod": "default-v1-29-6 by tag prod",
 				"default-v1-29-6": "default-v1-29-6",
-				"defualt":         "UnknownRevision", //nolint:misspell // a namespace of the recording asks for it
+				"defualt":         "UnknownRevision",
 			},
 		},
 		"ambient-inplace.json": {

@@ -1,0 +1,102 @@
+package mesh
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/revision-router/revision-router/internal/inventory"
+	"github.com/revision-router/revision-router/internal/sail"
+	"github.com/revision-router/revision-router/routing"
+	"github.com/revision-router/revision-router/routing/skew"
+)
+
+// snapshot is what is published, all at once.
+type snapshot struct {
+	mesh   *routing.Mesh
+	istios []sail.Istio
+	// skew and the parts that it was made from are those of a [Skew], which publishes nothing else.
+	skew       *skew.Mesh
+	parts      inventory.Parts
+	generation uint64
+	at         time.Time
+	rebuild    time.Duration
+	lag        time.Duration
+}
+
+// publishWhenDue builds snapshots until the context is done: the first change after a quiet time at once, then at
+// most one in each interval.
+func (s *Source) publishWhenDue(ctx context.Context) {
+	var earliest time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.stale:
+		}
+		if wait := earliest.Sub(s.clock.Now()); wait > 0 {
+			s.sleep(ctx, wait)
+		}
+		if ctx.Err() == nil && s.publish() {
+			earliest = s.clock.Now().Add(s.interval)
+		}
+	}
+}
+
+// publish builds a snapshot if one is due: something has changed, and every kind was once known in full. A kind
+// that cannot be followed at the moment does not hold the others up.
+func (s *Source) publish() bool {
+	start := s.clock.Now()
+	s.mu.Lock()
+	if !s.rebuild || slices.ContainsFunc(s.kinds, func(k *kind) bool { return !k.synced }) {
+		s.mu.Unlock()
+		return false
+	}
+	changedAt := s.changedAt
+	s.rebuild, s.changedAt = false, time.Time{}
+	build := s.copyKnown()
+	s.mu.Unlock()
+
+	next := build()
+	next.generation = 1
+	if last := s.current.Load(); last != nil {
+		next.generation = last.generation + 1
+	}
+	next.at = s.clock.Now()
+	next.rebuild = next.at.Sub(start)
+	if !changedAt.IsZero() {
+		next.lag = next.at.Sub(changedAt)
+	}
+	s.current.Store(next)
+	s.onPublish(next.mesh, s.Stats())
+	return true
+}
+
+// copyKnown copies what is known, and returns what makes a snapshot of the copy. The caller holds the lock, but not
+// for the rest.
+func (w *watched) copyKnown() (build func() *snapshot) {
+	inventory, istios := w.inventory()
+	return func() *snapshot {
+		return &snapshot{mesh: routing.NewMesh(inventory.Objects()), istios: istios}
+	}
+}
+
+// inventory copies what is known. The caller holds the lock.
+func (w *watched) inventory() (sail.Inventory, []sail.Istio) {
+	istios := slices.SortedFunc(maps.Values(w.istios.values), func(a, b sail.Istio) int {
+		return cmp.Compare(a.Name, b.Name)
+	})
+	return sail.Inventory{
+		Revisions:  valuesOf(w.revisions),
+		Tags:       valuesOf(w.tags),
+		Injectors:  valuesOf(w.injectors),
+		Istiods:    valuesOf(w.istiods),
+		Namespaces: valuesOf(w.namespaces),
+	}, istios
+}
+
+func valuesOf[T any](c *collection[T]) []T {
+	return slices.AppendSeq(make([]T, 0, len(c.values)), maps.Values(c.values))
+}

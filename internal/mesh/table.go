@@ -1,0 +1,137 @@
+package mesh
+
+import (
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/revision-router/revision-router/internal/sail"
+	"github.com/revision-router/revision-router/routing"
+)
+
+const (
+	// selectIstiod is the label that Istio's chart gives to every istiod Deployment.
+	selectIstiod = "app=istiod"
+	// selectInjectors leaves out what no revision or tag is served by, the router's own configuration above all,
+	// which never carries the label.
+	selectInjectors = routing.LabelRevision
+)
+
+// kind is one kind of object that is followed.
+type kind struct {
+	resource schema.GroupVersionResource
+	// optional: a CustomResourceDefinition that need not be installed. Without it the kind has no objects.
+	optional bool
+	selector string
+	// fields selects by fields, where that is of use.
+	fields string
+	// variant tells kinds apart that are one resource with two selectors.
+	variant string
+	client  client
+	objects objects
+
+	progress
+}
+
+// name is the kind's resource with its group, as in RBAC messages.
+func (k *kind) name() string {
+	if k.variant != "" {
+		return k.resource.GroupResource().String() + " of " + k.variant
+	}
+	return k.resource.GroupResource().String()
+}
+
+// watched holds what counts of all objects. The lock of the source guards it.
+type watched struct {
+	istios     *collection[sail.Istio]
+	revisions  *collection[routing.Revision]
+	tags       *collection[routing.Tag]
+	namespaces *collection[routing.Namespace]
+	injectors  *collection[sail.Injector]
+	istiods    *collection[sail.Istiod]
+}
+
+func newWatched() watched {
+	return watched{
+		istios:     newCollection(istioOf),
+		revisions:  newCollection(revisionOf),
+		tags:       newCollection(tagOf),
+		namespaces: newCollection(namespaceOf),
+		injectors:  newCollection(injectorOf),
+		istiods:    newCollection(istiodOf),
+	}
+}
+
+// table lists what is followed.
+//
+// +kubebuilder:rbac:groups=sailoperator.io,resources=istios;istiorevisions;istiorevisiontags,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingwebhookconfigurations,verbs=list;watch
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=list;watch
+func (w *watched) table(c clients) []*kind {
+	ofSail := func(resource string, o objects) *kind {
+		return &kind{
+			resource: sail.GroupVersion().WithResource(resource), optional: true,
+			client: wholeClient{c.sail, resource}, objects: o,
+		}
+	}
+	return []*kind{
+		ofSail("istios", w.istios),
+		ofSail("istiorevisions", w.revisions),
+		ofSail("istiorevisiontags", w.tags),
+		{resource: namespaces(), client: metadataClient{c.metadata.Resource(namespaces())}, objects: w.namespaces},
+		{
+			resource: admissionregistrationv1.SchemeGroupVersion.WithResource("mutatingwebhookconfigurations"),
+			selector: selectInjectors,
+			client:   wholeClient{c.admission, "mutatingwebhookconfigurations"}, objects: w.injectors,
+		},
+		{
+			resource: deployments(), selector: selectIstiod,
+			client: metadataClient{c.metadata.Resource(deployments())}, objects: w.istiods,
+		},
+	}
+}
+
+func namespaces() schema.GroupVersionResource {
+	return corev1.SchemeGroupVersion.WithResource("namespaces")
+}
+
+func deployments() schema.GroupVersionResource {
+	return appsv1.SchemeGroupVersion.WithResource("deployments")
+}
+
+func istioOf(o *sail.Istio) counts[sail.Istio] {
+	kept := sail.Istio{
+		TypeMeta: metav1.TypeMeta{APIVersion: sail.GroupVersion().String(), Kind: "Istio"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: o.Name, UID: o.UID, Generation: o.Generation,
+			CreationTimestamp: o.CreationTimestamp, DeletionTimestamp: o.DeletionTimestamp,
+		},
+		Spec:   o.Spec,
+		Status: o.Status,
+	}
+	return counts[sail.Istio]{value: kept, kept: true, problem: o.Spec.Values.Problem()}
+}
+
+func revisionOf(o *sail.IstioRevision) counts[routing.Revision] {
+	return counts[routing.Revision]{value: o.Revision(), kept: true, problem: o.Spec.Values.Problem()}
+}
+
+func tagOf(o *sail.IstioRevisionTag) counts[routing.Tag] {
+	return counts[routing.Tag]{value: o.Tag(), kept: true}
+}
+
+func namespaceOf(o *metav1.PartialObjectMetadata) counts[routing.Namespace] {
+	return counts[routing.Namespace]{value: routing.NamespaceOf(o.Name, o.Labels), kept: true}
+}
+
+func injectorOf(o *admissionregistrationv1.MutatingWebhookConfiguration) counts[sail.Injector] {
+	in, ok := sail.FromWebhookConfiguration(o)
+	return counts[sail.Injector]{value: in, kept: ok}
+}
+
+func istiodOf(o *metav1.PartialObjectMetadata) counts[sail.Istiod] {
+	return counts[sail.Istiod]{value: sail.IstiodOf(o.Namespace, o.Labels), kept: true}
+}

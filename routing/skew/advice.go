@@ -1,0 +1,199 @@
+package skew
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// describe is an object with its version, such as "IstioCNI default v1.30.3".
+func describe(r Ref) string {
+	if v := Parse(r.Version).String(); v != "" {
+		return r.String() + " " + v
+	}
+	return r.String()
+}
+
+// subject is the changed object as messages write it.
+func (k *check) subject() string { return describe(k.change.object().Ref()) }
+
+// patchVersion sets spec.version of a Sail object.
+func patchVersion(kind Kind, name, version string) string {
+	return fmt.Sprintf(`kubectl patch %s %s --type=merge -p '{"spec":{"version":"%s"}}'`,
+		strings.ToLower(string(kind)), name, version)
+}
+
+// raise is the command that changes the version of a control plane.
+func (p *plane) raise(version Version) string {
+	if p.istio != "" {
+		return patchVersion(KindIstio, p.istio, version.String())
+	}
+	return patchVersion(KindRevision, p.name, version.String())
+}
+
+// wait is the command that ends when a control plane runs what it declares. It looks at the Deployment: the
+// condition Ready of the IstioRevision is True for the old pods too (domain.md 3.2).
+func (p *plane) wait() string {
+	if p.pending {
+		return "kubectl wait --for=create deployment/" + p.deployment() + in(p.namespace) + " --timeout=5m && " +
+			p.rolloutStatus()
+	}
+	return p.rolloutStatus()
+}
+
+func (p *plane) rolloutStatus() string {
+	return "kubectl rollout status deployment/" + p.deployment() + in(p.namespace)
+}
+
+// waitForDaemonSet is the command that ends when a singleton's pods run what it declares.
+func (v *view) waitForDaemonSet(kind Kind) string {
+	if kind == KindCNI {
+		return "kubectl rollout status daemonset/istio-cni-node" + in(v.mesh.CNI.Namespace)
+	}
+	return "kubectl rollout status daemonset/ztunnel" + in(v.mesh.ZTunnel.Namespace)
+}
+
+// in is kubectl's flag for a namespace; none where it is not known.
+func in(namespace string) string {
+	if namespace == "" {
+		return ""
+	}
+	return " -n " + namespace
+}
+
+// restart lists the commands that replace the pods of workloads, in order of namespace: the update guide's
+// "kubectl rollout restart deployment -n <namespace>" where there are Deployments.
+func restart(workloads []Workload) []string {
+	var commands []string
+	for _, w := range workloads {
+		command := "restart " + w.ref().String()
+		switch w.Kind {
+		case "Deployment", "StatefulSet", "DaemonSet":
+			command = "kubectl rollout restart " + strings.ToLower(w.Kind) + " -n " + w.Namespace
+		case "Pod":
+			command = "kubectl delete pod " + w.Name + " -n " + w.Namespace
+		}
+		if !slices.Contains(commands, command) {
+			commands = append(commands, command)
+		}
+	}
+	return commands
+}
+
+// leave lists what moves the users of a control plane to another one: first what decides where new pods go, then
+// the restarts.
+func (v *view) leave(p *plane, to string) []string {
+	u := p.users.sorted()
+	var commands []string
+	add := func(command string) {
+		if !slices.Contains(commands, command) {
+			commands = append(commands, command)
+		}
+	}
+	for _, t := range v.pointing(p) {
+		add(fmt.Sprintf(`kubectl patch istiorevisiontag %s --type=merge `+
+			`-p '{"spec":{"targetRef":{"kind":"IstioRevision","name":"%s"}}}'`, t, to))
+	}
+	for _, name := range u.namespaces {
+		ns, _ := v.routing.Namespace(name)
+		switch {
+		case ns.Injection.Present && !slices.Contains(u.tags, "default"):
+			add("kubectl label namespace " + name + " istio-injection- istio.io/rev=" + to + " --overwrite")
+		case !ns.Injection.Present && !slices.Contains(u.tags, ns.Revision.Value):
+			add("kubectl label namespace " + name + " istio.io/rev=" + to + " --overwrite")
+		}
+	}
+	for _, g := range v.mesh.Gateways {
+		if slices.Contains(u.gateways, g.Ref()) && g.Revision.Value == p.name {
+			add("kubectl label gateway " + g.Name + " -n " + g.Namespace + " istio.io/rev=" + to + " --overwrite")
+		}
+	}
+	if u.ztunnel {
+		add(fmt.Sprintf(`kubectl patch ztunnel default --type=merge `+
+			`-p '{"spec":{"targetRef":{"kind":"IstioRevision","name":"%s"}}}'`, to))
+	}
+	for _, command := range restart(u.workloads) {
+		add(command)
+	}
+	return commands
+}
+
+// pointing are the tags whose spec leads to the control plane; a tag that has only to catch up needs no step.
+func (v *view) pointing(p *plane) []string {
+	var names []string
+	for _, t := range v.mesh.Tags {
+		if slices.Contains(p.users.tags, t.Name) && (t.TargetName == "" || slices.Contains(v.refTargets(t.TargetKind, t.TargetName), p.name)) {
+			names = append(names, t.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// itself is for newest: every revision but this one.
+func (p *plane) itself(other *plane) bool { return other.name == p.name }
+
+// noRevision stands for a revision that the user has to choose.
+const noRevision = "<revision>"
+
+// newest is the name of the newest live revision that is not of a kind to leave, or a placeholder where there is none.
+func (v *view) newest(leaving func(*plane) bool) string {
+	name, best := noRevision, Version{}
+	for _, other := range v.live() {
+		if !leaving(other) && other.version().Compare(best) > 0 {
+			name, best = other.name, other.version()
+		}
+	}
+	return name
+}
+
+// because says why a revision is live, as a clause that follows its name.
+func (p *plane) because() string {
+	u := p.users
+	switch {
+	case p.active && p.istio != "":
+		return ", the active revision of Istio " + p.istio
+	case u.pods() > 0:
+		return ", which " + count(u.pods(), "pod") + " still use" + third(u.pods())
+	case len(u.namespaces) > 0:
+		return ", which " + plural(u.namespaces, "namespace") + " still ask" + third(len(u.namespaces)) + " for"
+	case len(u.gateways) > 0:
+		return ", which owns " + some(refNames(u.gateways))
+	case len(u.tags) > 0:
+		return ", which " + plural(u.tags, "tag") + " still point" + third(len(u.tags)) + " at"
+	case u.ztunnel:
+		return ", which ZTunnel connects to"
+	case u.byDefault:
+		return ", which every unlabelled namespace uses"
+	}
+	return ""
+}
+
+// third is the s of a verb whose subject is one thing.
+func third(n int) string {
+	if n == 1 {
+		return "s"
+	}
+	return ""
+}
+
+// plural is the names after their kind, such as "namespaces a, b".
+func plural(names []string, kind string) string {
+	if len(names) == 1 {
+		return kind + " " + names[0]
+	}
+	return kind + "s " + some(names)
+}
+
+func refNames(refs []Ref) []string {
+	names := make([]string, 0, len(refs))
+	for _, r := range refs {
+		names = append(names, r.String())
+	}
+	return names
+}
+
+func sortRefs(refs []Ref) { slices.SortFunc(refs, compareRefs) }
+
+// kubectlName is what kubectl calls a kind on its command line.
+func kubectlName(kind Kind) string { return strings.ToLower(string(kind)) }

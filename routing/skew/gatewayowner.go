@@ -1,0 +1,54 @@
+package skew
+
+import "github.com/revision-router/revision-router/routing"
+
+// gatewayOwners finds Gateways that no revision would adopt.
+//
+// Source: domain.md 5.1 and 8.40, istio pkg/revisions/tag_watcher.go, istio#51101 and #55392: an unlabelled Gateway
+// with RevisionBased and no tag "default" is never programmed, and one that was keeps serving at its old version
+// after the old istiod is gone. An own label that names nothing is UnknownRevisionLabel.
+func gatewayOwners(k *check) []violation {
+	if k.change.Operation == Delete {
+		return nil
+	}
+	var orphans []Ref
+	switch o := k.change.New.(type) {
+	case Gateway:
+		if k.after.orphan(o) && o.Revision.Value == "" {
+			old, existed := k.change.Old.(Gateway)
+			if !existed || !k.before.orphan(old) {
+				orphans = append(orphans, o.Ref())
+			}
+		}
+	case Namespace:
+		for _, g := range k.after.mesh.Gateways {
+			if g.Namespace == o.Name && !g.Deleting && k.after.orphan(g) && !k.before.orphan(g) {
+				orphans = append(orphans, g.Ref())
+			}
+		}
+	}
+	if len(orphans) == 0 {
+		return nil
+	}
+	sortRefs(orphans)
+	v := violation{
+		rule: GatewayOwner,
+		what: "no revision would adopt " + some(refNames(orphans)) + ": without " + routing.LabelRevision +
+			" on Gateway or namespace it takes the default revision, and nothing is named default.",
+		todo:    "Add the label " + routing.LabelRevision + " to the Gateway, with one of: " + k.after.known() + ", or create an IstioRevisionTag default",
+		objects: orphans, soft: k.after.routing.Empty(),
+	}
+	if v.soft {
+		v.todo = "Install the control plane"
+	}
+	if ns, ok := k.after.routing.Namespace(orphans[0].Namespace); ok && ns.Revision.Value != "" {
+		v.what = "no revision would adopt " + some(refNames(orphans)) + ": " + routing.LabelRevision + "=" + ns.Revision.Value +
+			" of namespace " + ns.Name + " names none."
+	}
+	return []violation{v}
+}
+
+// orphan reports whether the Gateway is one for Istio and no revision owns it.
+func (v *view) orphan(g Gateway) bool {
+	return v.owned(g) && v.owner(g).Action == routing.Unresolvable
+}

@@ -1,0 +1,121 @@
+package skew
+
+import (
+	"slices"
+
+	"github.com/revision-router/revision-router/routing"
+)
+
+// revisionLabels finds an istio.io/rev that names nothing.
+//
+// Source: domain.md 1.2 rows 7, 8 and 11 and 5.1: no webhook matches such a namespace, and no istiod adopts such a
+// Gateway ("Waiting for controller"), without a word anywhere. A name that leads to a revision of plain Istio is as
+// good as one of Sail's. Without any revision in the cluster it warns only: labels may come before the mesh.
+func revisionLabels(k *check) []violation {
+	if k.change.Operation == Delete {
+		return nil
+	}
+	var old, label routing.Label
+	switch o := k.change.New.(type) {
+	case Namespace:
+		label = o.routing().Revision
+		if before, ok := k.change.Old.(Namespace); ok {
+			old = before.routing().Revision
+		}
+	case Gateway:
+		if before, ok := k.change.Old.(Gateway); ok && k.before.owned(before) {
+			old = before.Revision
+		}
+		if k.after.owned(o) && o.Revision.Value != "" {
+			label = o.Revision // an empty one falls through to the default revision, unlike a namespace's
+		}
+	}
+	if !label.Present || label == old {
+		return nil
+	}
+	problem, todo := k.after.labelProblem(label.Value)
+	if problem == "" {
+		return nil
+	}
+	return []violation{{
+		rule: UnknownRevisionLabel, what: k.subject() + " has " + routing.LabelRevision + "=" + label.Value + ", which " + problem + ".",
+		todo: todo, objects: []Ref{k.change.New.Ref()}, soft: k.after.routing.Empty(),
+	}}
+}
+
+// labelProblem is what is wrong with a value of istio.io/rev; empty where nothing is.
+func (v *view) labelProblem(name string) (problem, todo string) {
+	if name == "" {
+		return "is empty and selects nothing", "Name one of: " + v.known()
+	}
+	found := v.routing.Resolve(name)
+	switch {
+	case found.Revision != nil:
+		return "", ""
+	case found.Tag != nil:
+		return "is a revision tag without a revision", "Wait until the tag is reconciled, or point it at a revision that exists"
+	case v.routing.Empty():
+		return "names no revision: the cluster has none", "Install the control plane"
+	}
+	return "names neither a revision nor a revision tag", "Name one of: " + v.known()
+}
+
+// known lists the names that istio.io/rev may have.
+func (v *view) known() string {
+	var names []string
+	for _, r := range v.routing.Revisions() {
+		names = append(names, r.Name)
+	}
+	for _, t := range v.routing.Tags() {
+		names = append(names, t.Name)
+	}
+	slices.Sort(names)
+	return some(slices.Compact(names))
+}
+
+// injectionLabels warns of labels on a Namespace that do not do what they seem to say.
+//
+// Source: domain.md 1.2 rows 1, 3 and 4 (istio-injection with any other value switches everything off; beside it,
+// istio.io/rev counts for Gateways only), 1.7 and istio#60313 (an ambient namespace with istio.io/rev is
+// injected). Each is said once, by the change that brings it about.
+func injectionLabels(k *check) []violation {
+	ns, ok := k.change.New.(Namespace)
+	if !ok || k.change.Operation == Delete {
+		return nil
+	}
+	old, _ := k.change.Old.(Namespace)
+	had := k.before.labelWarnings(old)
+	var found []violation
+	for _, w := range k.after.labelWarnings(ns) {
+		if !slices.ContainsFunc(had, func(h violation) bool { return h.rule == w.rule && h.todo == w.todo }) {
+			w.what = ns.Ref().String() + " " + w.what
+			w.objects = []Ref{ns.Ref()}
+			found = append(found, w)
+		}
+	}
+	return found
+}
+
+func (v *view) labelWarnings(ns Namespace) []violation {
+	labels := ns.routing()
+	var found []violation
+	warn := func(rule Rule, what, todo string) {
+		found = append(found, violation{rule: rule, what: what, todo: todo})
+	}
+	if i := labels.Injection; i.Present && !i.Is("enabled") && !i.Is("disabled") {
+		warn(InjectionLabels, "has istio-injection="+i.Value+", which switches injection off like every value but enabled.",
+			"Use enabled or disabled")
+	}
+	if labels.Injection.Present && labels.Revision.Present {
+		warn(InjectionLabels, "has istio-injection and istio.io/rev: pods follow istio-injection alone.", "Remove one of the two labels")
+	}
+	if labels.Injection.Is("enabled") && len(v.targets(routing.DefaultRevision)) == 0 && !v.routing.Empty() {
+		warn(InjectionLabels, "has istio-injection=enabled, but no revision and no tag is named default: its pods are refused.",
+			"Create an IstioRevisionTag default, or label the namespace with a revision")
+	}
+	if ns.ambient() && (labels.Injection.Is("enabled") || labels.Revision.Value != "" && !labels.Injection.Present) {
+		warn(AmbientAndRevision, "is ambient and selects sidecar injection: its new pods get sidecars and leave ambient mode.",
+			"Put istio.io/rev on the Gateways instead of the namespace")
+	}
+	return found
+}

@@ -1,0 +1,137 @@
+package skew
+
+import "slices"
+
+// singletons finds an IstioCNI or ZTunnel that does not fit every live control plane.
+//
+// Source: update guide 3.3 and 4.1 ("compatible with a control plane running the same minor version or one minor
+// version higher"), domain.md 4.2 and 4.3, design.md section 5. Both are singletons: one version has to fit all
+// live revisions, so with {n, n+1} they stay at n until revision n is unused. For sidecars only, cni.maxAhead: 1
+// gives IstioCNI istio.io's room (setup/additional-setup/cni). They follow a control plane once it runs.
+//
+// A control plane that is lowered in place under them is DataPlaneAhead: the object to look at is the Istio.
+func singletons(k *check) []violation {
+	var found []violation
+	for _, kind := range []Kind{KindCNI, KindZTunnel} {
+		rule := CNISkew
+		if kind == KindZTunnel {
+			rule = ZTunnelSkew
+		}
+		squeezed := k.squeezes(kind) && severity(k.policy.Level(SingletonSqueeze)) >= severity(k.policy.Level(rule))
+		for _, p := range k.after.planes {
+			group := slices.DeleteFunc(slices.Clone(k.worsened), func(b breach) bool {
+				return b.plane != p || b.component.ref.Kind != kind
+			})
+			if len(group) == 0 {
+				continue
+			}
+			v := k.singleton(group)
+			v.rule = rule
+			if k.lowers(p) {
+				v.rule = DataPlaneAhead
+			} else if squeezed {
+				continue // said once, with the version to go through
+			}
+			found = append(found, v)
+		}
+	}
+	return found
+}
+
+func severity(l Level) int {
+	return slices.Index([]Level{Off, Warn, Deny}, l)
+}
+
+// lowers reports whether the change lowers what a control plane declares.
+func (k *check) lowers(p *plane) bool {
+	old := k.before.plane(p.name)
+	return old != nil && (k.change.is(KindIstio) || k.change.is(KindRevision)) &&
+		p.version().Known() && old.version().Known() && p.version().MinorsAhead(old.version()) < 0
+}
+
+// singleton is the finding about a singleton and one control plane, from their violating pairs, the worst first.
+func (k *check) singleton(group []breach) violation {
+	b := group[0]
+	v := violation{objects: []Ref{k.change.object().Ref(), b.plane.ref()}}
+	switch {
+	case k.change.is(b.component.ref.Kind):
+		k.follows(&v, group)
+	case k.change.is(KindIstio) || k.change.is(KindRevision):
+		if i := slices.IndexFunc(group, func(b breach) bool { return b.component.source == bySpec }); i >= 0 {
+			b = group[i] // what it declares has to change first; only then is there a rollout to wait for
+		}
+		v.objects = append(v.objects, b.component.ref)
+		k.leavesBehind(&v, b)
+	default:
+		v.objects = append(v.objects, b.component.ref)
+		what := " would bring " + b.plane.String() + " into use"
+		if old := k.before.plane(b.plane.name); old != nil && old.live() {
+			what = " would make the mesh ambient"
+		}
+		v.what = k.change.object().Ref().String() + what + ", and " + b.component.String() + " would be " +
+			b.where(b.plane.String()) + "."
+		v.todo = "Use a revision that " + b.component.ref.String() + " fits, or change the version of that first"
+	}
+	return v
+}
+
+// follows words a change of the singleton itself.
+func (k *check) follows(v *violation, group []breach) {
+	b := group[0]
+	p, x := b.plane, b.component.version
+	subject := k.subject()
+	declaredAhead := slices.ContainsFunc(group, func(b breach) bool { return b.ahead && b.claim.declared() && !b.claim.superseded })
+	switch {
+	case !b.ahead:
+		v.what = subject + " would be " + b.where(p.String()) + p.because() + "."
+		v.todo = "Choose a version from " + p.version().next(-1).Minor() + " to " + p.version().Minor()
+	case !declaredAhead:
+		v.what = subject + " would run ahead of revision " + p.name + ", which declares " + show(p.version()) + " but " +
+			p.stillRuns(b.claim) + "."
+		v.todo, v.steps = "First wait for the control plane", []string{p.wait()}
+	default:
+		v.what = subject + " would run ahead of " + p.String() + p.because() + "."
+		v.todo, v.steps = "Move them first", k.after.leave(p, k.after.newest(p.itself))
+		if p.active || len(v.steps) == 0 {
+			v.todo, v.steps = "Raise the control plane first and wait for it", []string{p.raise(x), p.wait()}
+		}
+	}
+}
+
+// stillRuns is what a control plane runs instead of what it declares.
+func (p *plane) stillRuns(c claim) string {
+	switch c.source {
+	case noPods:
+		return "does not run yet"
+	case assumedPods:
+		return "has not replaced all its pods yet"
+	}
+	return "still runs " + show(c.version)
+}
+
+// leavesBehind words a change of a control plane that a singleton does not fit.
+func (k *check) leavesBehind(v *violation, b breach) {
+	c, p := b.component, b.plane
+	v.what = k.subject() + " would leave " + c.String() + " " + b.where(p.String()) + "."
+	if c.source != bySpec {
+		v.what = k.subject() + " would leave pods of " + c.ref.String() + " that run " + show(c.version) + " " +
+			b.where(p.String()) + "."
+		v.todo, v.steps = "First wait for the DaemonSet", []string{k.after.waitForDaemonSet(c.ref.Kind)}
+		return
+	}
+	name := "Raise"
+	to := p.version().next(-1).alias()
+	if b.ahead {
+		name, to = "Lower", p.version()
+	}
+	v.todo = name + " " + c.ref.String() + " first and wait for it"
+	v.steps = []string{patchVersion(c.ref.Kind, c.ref.Name, to.String()), k.after.waitForDaemonSet(c.ref.Kind)}
+}
+
+// where says on which side of the control plane the component is.
+func (b breach) where(plane string) string {
+	if b.ahead {
+		return "ahead of " + plane
+	}
+	return "behind " + plane + " by more than one minor version"
+}

@@ -1,0 +1,100 @@
+package skew
+
+// squeezed finds live control planes so far apart that no version of a singleton fits all of them.
+//
+// Source: domain.md 4.3, design.md section 5. A RevisionBased Istio may jump from n to n+2, and sidecars do not mind;
+// but IstioCNI and ZTunnel may neither be ahead of n nor more than one behind n+2. It is refused when the second
+// revision is written, because afterwards there is no way to repair it but to remove one of them.
+func squeezed(k *check) []violation {
+	var found []violation
+	for _, kind := range []Kind{KindCNI, KindZTunnel} {
+		if !k.squeezes(kind) {
+			continue
+		}
+		low, high, _ := k.after.gap(kind, k.policy)
+		found = append(found, k.squeeze(kind, low, high))
+	}
+	return found
+}
+
+// squeezes reports whether the change opens or widens a gap that the singleton cannot fill.
+func (k *check) squeezes(kind Kind) bool {
+	_, _, after := k.after.gap(kind, k.policy)
+	_, _, before := k.before.gap(kind, k.policy)
+	return after > before
+}
+
+// gap is by how many minor versions the two live control planes that are furthest apart are too far apart for the
+// singleton; 0 where some version fits all, or where there is no such singleton. A control plane is never
+// compared with itself: the versions of one rollout are inPlaceStep's.
+func (v *view) gap(kind Kind, policy Policy) (low, high *plane, distance int) {
+	room := 0
+	switch {
+	case kind == KindCNI && v.mesh.CNI != nil && !v.mesh.CNI.Deleting:
+		room = policy.cniAhead(v.ambient)
+	case kind == KindZTunnel && v.mesh.ZTunnel != nil && !v.mesh.ZTunnel.Deleting:
+	default:
+		return nil, nil, 0
+	}
+	live := v.live()
+	for _, a := range live {
+		for _, b := range live {
+			if a == b {
+				continue
+			}
+			if d := widest(a, b) - 1 - room; d > distance {
+				low, high, distance = a, b, d
+			}
+		}
+	}
+	return low, high, distance
+}
+
+// widest is how far b may be ahead of a at any moment of their rollouts.
+func widest(a, b *plane) int {
+	distance := 0
+	for _, x := range a.claims {
+		for _, y := range b.claims {
+			certain := x.certain() && y.certain()
+			if certain && y.version.MinorsAhead(x.version) > distance {
+				distance = y.version.MinorsAhead(x.version)
+			}
+		}
+	}
+	return distance
+}
+
+// certain reports whether the claim is known, and not merely assumed.
+func (c claim) certain() bool {
+	return c.version.Known() && c.source != assumedPods && c.source != noPods
+}
+
+func (k *check) squeeze(kind Kind, low, high *plane) violation {
+	through, off := low.version().next(1), low
+	if low.name == k.targetName() {
+		through, off = high.version().next(-1), high // on the way down
+	}
+	name := string(kind) + " default"
+	v := violation{
+		rule: SingletonSqueeze,
+		what: k.subject() + " would need " + name + " to fit both " + low.String() + low.because() + ", and " + high.String() +
+			", and no version does: it may be neither ahead of the one nor more than one minor version behind the other.",
+		objects: []Ref{k.change.object().Ref(), low.ref(), high.ref(), {Kind: kind, Name: "default"}},
+	}
+	switch {
+	case !k.change.is(KindIstio) && !k.change.is(KindRevision):
+		v.todo = "Bring the live revisions within one minor version of each other first: through " + through.Minor()
+	case low.istio != high.istio:
+		v.todo = "Go through " + through.Minor() + ": bring " + off.String() + " there first"
+		v.steps = []string{off.raise(through.alias()), off.wait()}
+	default:
+		// No alias here: with RevisionBased it would name a revision that is later updated in place.
+		v.todo = "Go through " + through.Minor() + " first"
+		v.steps = []string{
+			patchVersion(KindIstio, off.istio, through.Minor()+".<patch>"),
+			"move everything off revision " + off.name,
+			patchVersion(kind, "default", through.alias().String()),
+		}
+	}
+	return v
+}
