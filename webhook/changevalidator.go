@@ -55,7 +55,10 @@ const judgeTimeout = 3 * time.Second
 
 // Register serves the validator at [ChangePath].
 func (v *ChangeValidator) Register(server Registrar) {
-	server.Register(ChangePath, &admission.Webhook{Handler: v, RecoverPanic: new(true)})
+	server.Register(ChangePath, &admission.Webhook{
+		Handler: v, RecoverPanic: new(true),
+		LogConstructor: func(logr.Logger, *admission.Request) logr.Logger { return v.options.Log },
+	})
 }
 
 // Handle judges one change. A denial is a result; an error means that the change could not be judged.

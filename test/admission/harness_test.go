@@ -283,4 +283,12 @@ func (h *harness) apply(resource string, object map[string]any) {
 	}
 }
 
+// notYet is the error of a condition that does not hold yet.
+func notYet(holds bool) error {
+	if holds {
+		return nil
+	}
+	return fmt.Errorf("not yet")
+}
+
 func refused(err error) bool { return apierrors.IsForbidden(err) }
