@@ -63,7 +63,7 @@ func TestTheSpecificationListsEveryWebhook(t *testing.T) {
 func TestTheSpecificationListsEveryRuleWithItsDefault(t *testing.T) {
 	page := read(t, "spec.md")
 	for _, rule := range skew.Rules() {
-		row := fmt.Sprintf("| `%s` | %s | %s |", rule.Rule, rule.Default, rule.Summary)
+		row := fmt.Sprintf("| %#q | %s | %s |", string(rule.Rule), rule.Default, rule.Summary)
 		if !strings.Contains(page, row) {
 			t.Errorf("spec.md has no row %s", row)
 		}

@@ -26,8 +26,7 @@ func exitCode(err error) int {
 		return 0
 	}
 	code := 2
-	var exit cli.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[cli.ExitError](err); ok {
 		code = exit.Code
 	}
 	if text := err.Error(); text != "" {

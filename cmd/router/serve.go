@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,8 +16,6 @@ import (
 	"github.com/revision-router/revision-router/internal/cli"
 	"github.com/revision-router/revision-router/internal/config"
 	"github.com/revision-router/revision-router/internal/mesh"
-	"github.com/revision-router/revision-router/routing"
-	"github.com/revision-router/revision-router/webhook"
 )
 
 func newServeCommand(streams cli.Streams) *cobra.Command {
@@ -64,39 +61,23 @@ func run(ctx context.Context, o Options, log logr.Logger) error {
 	if err != nil {
 		return fmt.Errorf("watching the mesh: %w", err)
 	}
-	certificates, err := newCertificates(api, o, log.WithName("certs"))
+	common := shared{api: api, options: o, policy: policy, registry: prometheus.NewRegistry(), log: log}
+	certificates, err := common.newCertificates()
 	if err != nil {
 		return err
 	}
-	registry := prometheus.NewRegistry()
-	recorder, err := newRecorder(registry, source)
+	pods, err := common.newPodRouter(source)
+	if err != nil {
+		return err
+	}
+	changes, followChanges, err := common.newChangeValidator()
 	if err != nil {
 		return err
 	}
 	drain := &drain{delay: o.DrainDelay, log: log}
-	options := webhook.PodRouterOptions{
-		Meshes:     source,
-		Namespaces: source,
-		Policy:     func() routing.Policy { return policy.Policy().Routing() },
-		Recorder:   recorder,
-		Log:        log.WithName("pods"),
-		Now:        time.Now,
-	}
-	if err := options.Validate(); err != nil {
-		return err
-	}
-	pods := webhook.NewPodRouter(options)
 	server := newWebhookServer(o, certificates.Source())
 	pods.Register(drain.wrap(server))
-	followChanges := idle
-	if o.Changes {
-		changes, start, err := newChangeValidator(api, policy, registry, log)
-		if err != nil {
-			return err
-		}
-		changes.Register(drain.wrap(server))
-		followChanges = start
-	}
+	changes.Register(drain.wrap(server))
 
 	log.Info("starting", "version", currentVersion().version, "commit", currentVersion().commit, "port", o.WebhookPort)
 	return runAll(ctx, drain,
@@ -107,7 +88,7 @@ func run(ctx context.Context, o Options, log logr.Logger) error {
 			"webhook":     server.StartedChecker(),
 			"drain":       drain.ready,
 		}, policy)),
-		httpServer(o.MetricsAddress, metricsHandler(registry)),
+		httpServer(o.MetricsAddress, metricsHandler(common.registry)),
 	)
 }
 

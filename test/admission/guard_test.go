@@ -264,7 +264,7 @@ func TestPlainIstioAndNoIstio(t *testing.T) {
 	h.namespace("typo", labels(routing.LabelRevision, "palin"))
 	h.eventually("a misspelt revision is refused", func() error {
 		if _, err := h.create(newPod("typo", nil)); !refused(err) {
-			return fmt.Errorf("got %v", err)
+			return fmt.Errorf("got %w", err)
 		}
 		return nil
 	})

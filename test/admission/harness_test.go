@@ -5,6 +5,7 @@ package admission
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -288,7 +289,7 @@ func notYet(holds bool) error {
 	if holds {
 		return nil
 	}
-	return fmt.Errorf("not yet")
+	return errors.New("not yet")
 }
 
 func refused(err error) bool { return apierrors.IsForbidden(err) }

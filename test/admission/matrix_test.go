@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -84,7 +85,7 @@ func TestEveryCombinationOfLabels(t *testing.T) {
 			h.eventually("the router is out of the way", func() error {
 				pod, err := h.create(newPod("await-prod", nil))
 				if err == nil && pod.Labels[routing.LabelRoutedRevision] != "" {
-					err = fmt.Errorf("still routed")
+					err = errors.New("still routed")
 				}
 				return err
 			})

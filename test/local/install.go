@@ -204,7 +204,7 @@ func freePorts(n int) ([]int, error) {
 		if err != nil {
 			return nil, fmt.Errorf("finding a free port: %w", err)
 		}
-		defer listener.Close() // all stay open until the end, so that no port is given twice
+		defer func() { _ = listener.Close() }() // all stay open until the end, so that no port is given twice
 		address, _ := listener.Addr().(*net.TCPAddr)
 		ports = append(ports, address.Port)
 	}

@@ -31,7 +31,7 @@ type process struct {
 }
 
 func startProcess(binary string, args []string, logPath string) (*process, error) {
-	log, err := os.Create(logPath) //nolint:gosec // in our own work folder
+	log, err := os.Create(logPath)
 	if err != nil {
 		return nil, fmt.Errorf("opening a log: %w", err)
 	}
@@ -72,7 +72,7 @@ func (p *process) waitReady(ctx context.Context, url string) error {
 }
 
 func get(ctx context.Context, url string) (ok bool, answer string) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return false, err.Error()
 	}
@@ -80,7 +80,7 @@ func get(ctx context.Context, url string) (ok bool, answer string) {
 	if err != nil {
 		return false, err.Error()
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, tailBytes))
 	if err != nil {
 		return false, err.Error()

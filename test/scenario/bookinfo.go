@@ -11,8 +11,12 @@ type workload struct{ app, version string }
 // bookinfo is Istio's sample application.
 func bookinfo() []workload {
 	return []workload{
-		{"details", "v1"}, {"productpage", "v1"}, {"ratings", "v1"},
-		{"reviews", "v1"}, {"reviews", "v2"}, {"reviews", "v3"},
+		{"details", "v1"},
+		{"productpage", "v1"},
+		{"ratings", "v1"},
+		{"reviews", "v1"},
+		{"reviews", "v2"},
+		{"reviews", "v3"},
 	}
 }
 

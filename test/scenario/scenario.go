@@ -189,7 +189,7 @@ func (r *run) waitRouted(ctx context.Context, namespace, revision string) error 
 				Create(ctx, probe.DeepCopy(), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 			if err != nil {
 				last = err.Error()
-				return false, nil
+				return false, nil //nolint:nilerr // it is told when the time is up
 			}
 			last = fmt.Sprintf("routed to %q, injected by %q", pod.Labels[routing.LabelRoutedRevision],
 				pod.Annotations[routing.LabelRevision])
