@@ -50,7 +50,7 @@ func reviewOfPod(t testing.TB, env int) *admissionv1.AdmissionReview {
 func benchPod(env int) *corev1.Pod {
 	truth, user, expiry := true, int64(1000), int64(3607)
 	container := corev1.Container{
-		Name: "productpage", Image: "docker.io/istio/examples-bookinfo-productpage-v1:1.20.3", ImagePullPolicy: corev1.PullIfNotPresent,
+		Name: "productpage", Image: "istio/examples-bookinfo-productpage-v1:1.20.3", ImagePullPolicy: corev1.PullIfNotPresent,
 		Ports:        []corev1.ContainerPort{{ContainerPort: 9080, Protocol: corev1.ProtocolTCP}},
 		VolumeMounts: []corev1.VolumeMount{{Name: "tmp", MountPath: "/tmp"}, {Name: "token", MountPath: "/var/run/secrets/kubernetes.io/serviceaccount", ReadOnly: true}},
 		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{

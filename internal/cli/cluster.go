@@ -31,7 +31,7 @@ func (o *sourceOptions) readCluster(ctx context.Context) (*manifest.Set, error) 
 	}
 	l := lister{
 		client:   client,
-		to:       manifest.NewCollector(manifest.CollectOptions{Live: true}),
+		to:       manifest.NewCollector(manifest.CollectOptions{Live: true, Purpose: o.purpose}),
 		pageSize: cmp.Or(o.pageSize, defaultPageSize),
 	}
 	for _, what := range o.lists() {
@@ -57,7 +57,7 @@ type list struct {
 // lists are all that are needed.
 func (o *sourceOptions) lists() []list {
 	var out []list
-	for _, r := range manifest.Resources() {
+	for _, r := range manifest.Resources(o.purpose) {
 		if !slices.Contains(o.without, r.Kind) {
 			out = append(out, o.listsOf(r)...)
 		}
@@ -70,6 +70,8 @@ func (o *sourceOptions) lists() []list {
 func (o *sourceOptions) listsOf(r manifest.Resource) []list {
 	all := list{resource: r, path: r.Path("")}
 	switch {
+	case o.purpose == manifest.ForSkew:
+		return o.selected(all)
 	case o.namespace == "":
 		return []list{all}
 	case r.Namespaced:
@@ -85,18 +87,61 @@ func (o *sourceOptions) listsOf(r manifest.Resource) []list {
 	return []list{all}
 }
 
-// client connects to the cluster that kubectl would use.
-func (o *sourceOptions) client() (rest.Interface, error) {
+// selected are the lists of what matters of a resource, in all namespaces: rules look at the mesh as a whole.
+func (o *sourceOptions) selected(all list) []list {
+	all.params = map[string]string{}
+	if all.resource.Fields != "" {
+		all.params["fieldSelector"] = all.resource.Fields
+	}
+	if len(all.resource.Selectors) == 0 || slices.Contains(o.whole, all.resource.Kind) {
+		return []list{all}
+	}
+	var out []list
+	for _, selector := range all.resource.Selectors {
+		one := all
+		one.params = maps.Clone(all.params)
+		one.params["labelSelector"] = selector
+		out = append(out, one)
+	}
+	return out
+}
+
+// kubeconfigured is the configuration that kubectl would use.
+func (o *sourceOptions) kubeconfigured() clientcmd.ClientConfig {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.kubeconfig
 	overrides := &clientcmd.ConfigOverrides{CurrentContext: o.context}
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides)
+}
+
+// defaultNamespace is that of objects that name none: as given, else as in the context of the cluster.
+func (o *sourceOptions) defaultNamespace() (string, error) {
+	if o.namespace != "" || o.offline() {
+		return o.namespace, nil
+	}
+	if _, err := o.client(); err != nil {
+		return "", err // which tells more than what follows
+	}
+	namespace, _, err := o.kubeconfigured().Namespace()
+	if err != nil {
+		return "", explainKubeconfig(err)
+	}
+	return namespace, nil
+}
+
+func explainKubeconfig(err error) error {
+	return fmt.Errorf("reading the kubeconfig: %w; for the contexts there are, kubectl config get-contexts", err)
+}
+
+// client connects to the cluster that kubectl would use.
+func (o *sourceOptions) client() (rest.Interface, error) {
+	config, err := o.kubeconfigured().ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
 		return nil, errors.New("no cluster to read: no kubeconfig was found; " +
 			"name one with --kubeconfig, or read manifests with --filename")
 	case err != nil:
-		return nil, fmt.Errorf("reading the kubeconfig: %w; for the contexts there are, kubectl config get-contexts", err)
+		return nil, explainKubeconfig(err)
 	}
 	config = rest.CopyConfig(config)
 	// Pages are asked for one after the other, so that the client's own limit would only slow them down.

@@ -75,7 +75,7 @@ func TestResolveInACluster(t *testing.T) {
 		}
 	})
 	t.Run("saved by kubectl and read as a file", func(t *testing.T) {
-		file := saved(t, c)
+		file := saved(t, c, manifest.ForRouting)
 		got := ran(t, "", "-f", file, "-o", "json")
 		want := ran(t, "", "--kubeconfig", c.Kubeconfig(), "-o", "json")
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(outcome{})); diff != "" {
@@ -183,14 +183,14 @@ func listedBy(t *testing.T, o sourceOptions) []string {
 }
 
 // saved writes everything as one list, as kubectl get -o json does.
-func saved(t *testing.T, c *cluster.Cluster) string {
+func saved(t *testing.T, c *cluster.Cluster, purpose manifest.Purpose) string {
 	t.Helper()
 	client, err := (&sourceOptions{kubeconfig: c.Kubeconfig()}).client()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all bytes.Buffer
-	for _, r := range manifest.Resources() {
+	for _, r := range manifest.Resources(purpose) {
 		raw, err := client.Get().AbsPath(r.Path("")).Do(t.Context()).Raw()
 		if err != nil {
 			continue // a kind that this cluster does not have

@@ -38,15 +38,53 @@ func golden() map[string][]string {
 	return runs
 }
 
+// checked are the runs of check whose whole output is kept.
+func checked() map[string][]string {
+	const changes = "testdata/check/"
+	ambient, before, during := meshes+"ambient-inplace.json", meshes+"revisionbased-before.json", meshes+"revisionbased-during.json"
+	return map[string][]string{
+		"inplace-step.table":     {"-f", ambient, "--change", changes + "inplace-two-minors.yaml"},
+		"all-at-once.table":      {"-f", ambient, "--change", changes + "all-at-once.yaml"},
+		"all-at-once.json":       {"-f", ambient, "--change", changes + "all-at-once.yaml", "-o", "json"},
+		"cni-ahead.table":        {"-f", during, "--change", changes + "cni-ahead.yaml"},
+		"cni-ahead.json":         {"-f", during, "--change", changes + "cni-ahead.yaml", "-o", "json"},
+		"override.table":         {"-f", during, "--change", changes + "cni-ahead-override.yaml"},
+		"override.json":          {"-f", during, "--change", changes + "cni-ahead-override.yaml", "-o", "json"},
+		"policy-off.table":       {"-f", during, "--change", changes + "cni-ahead.yaml", "--policy", changes + "off.yaml"},
+		"operator.table":         {"-f", during, "--change", changes + "cni-ahead.yaml", "--as", "system:serviceaccount:sail-operator:sail-operator"},
+		"squeeze.table":          {"-f", before, "--change", changes + "squeeze.yaml"},
+		"delete-tag.table":       {"-f", during, "--change", changes + "tag-prod.yaml", "--delete"},
+		"delete-nothing.table":   {"-f", ambient, "--change", changes + "tag-prod.yaml", "--delete"},
+		"labels.table":           {"-f", during, "--change", changes + "labels.yaml"},
+		"waypoints.table":        {"-f", ambient, "--change", changes + "waypoints.yaml"},
+		"waypoints.json":         {"-f", ambient, "--change", changes + "waypoints.yaml", "-o", "json"},
+		"declared.table":         {"-f", "../manifest/testdata/git", "--change", changes + "git-next.yaml"},
+		"nothing-there.table":    {"-f", "testdata/nothing.yaml", "--change", changes + "all-at-once.yaml"},
+		"several-in-order.table": {"-f", during, "--change", changes + "cni-ahead.yaml", "--change", changes + "labels.yaml"},
+	}
+}
+
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	const dir = "testdata/golden"
-	for name, args := range golden() {
+	for command, runs := range map[string]map[string][]string{"resolve": golden(), "check": checked()} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join("testdata", "golden")
+			if command != "resolve" {
+				dir += "-" + command
+			}
+			keepGolden(t, dir, command, runs)
+		})
+	}
+}
+
+func keepGolden(t *testing.T, dir, command string, runs map[string][]string) {
+	for name, args := range runs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := ran(t, "", args...)
+			got := ranCommand(t, command, "", args...)
 			archive := txtar.Format(&txtar.Archive{
-				Comment: []byte("router resolve " + strings.Join(args, " ") + "\n"),
+				Comment: []byte("router " + command + " " + strings.Join(args, " ") + "\n"),
 				Files: []txtar.File{
 					{Name: "exit", Data: []byte{byte('0' + got.code), '\n'}},
 					{Name: "stdout", Data: []byte(got.stdout)},
@@ -73,7 +111,7 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		if _, ok := golden()[strings.TrimSuffix(filepath.Base(file), ".txtar")]; !ok {
+		if _, ok := runs[strings.TrimSuffix(filepath.Base(file), ".txtar")]; !ok {
 			t.Errorf("%s belongs to no run", file)
 		}
 	}

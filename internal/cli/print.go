@@ -30,8 +30,7 @@ func writeJSON(out io.Writer, rows []row) error {
 
 // writeTable lays the rows out as kubectl does. The wide form also has the warnings and the sentence.
 func writeTable(out io.Writer, rows []row, wide bool) error {
-	const minWidth, tabWidth, padding = 6, 4, 3 // kubectl's
-	w := tabwriter.NewWriter(out, minWidth, tabWidth, padding, ' ', 0)
+	w := newTable(out)
 	header := "NAMESPACE\tKIND\tNAME\tACTION\tREVISION\tTAG\tVERSION\tREASON"
 	if wide {
 		header += "\tWARNINGS\tWHY"
@@ -47,6 +46,12 @@ func writeTable(out io.Writer, rows []row, wide bool) error {
 		fmt.Fprintln(w)
 	}
 	return w.Flush()
+}
+
+// newTable has kubectl's layout.
+func newTable(out io.Writer) *tabwriter.Writer {
+	const minWidth, tabWidth, padding = 6, 4, 3
+	return tabwriter.NewWriter(out, minWidth, tabWidth, padding, ' ', 0)
 }
 
 func cell(text string) string {

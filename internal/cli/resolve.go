@@ -59,32 +59,14 @@ type resolveOptions struct {
 // NewResolveCommand returns the command "resolve".
 func NewResolveCommand(streams Streams) *cobra.Command {
 	o := resolveOptions{source: sourceOptions{without: []string{"IstioCNI", "ZTunnel"}}}
-	cmd := &cobra.Command{
-		Use: "resolve [-f FILE|DIR ...] [-n NAMESPACE] [-o table|wide|json] [--kubeconfig FILE] [--context NAME]",
-		// The line above has them all.
-		DisableFlagsInUseLine: true,
-
+	cmd := newCommand(streams, cobra.Command{
+		Use:     "resolve [-f FILE|DIR ...] [-n NAMESPACE] [-o table|wide|json] [--kubeconfig FILE] [--context NAME]",
 		Short:   "Show which revision every pod gets, and why",
 		Long:    resolveLong,
 		Example: resolveExample,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage(fmt.Errorf("resolve takes no argument %q; name files with --filename: %s -f %s",
-					args[0], cmd.CommandPath(), args[0]))
-			}
-			return nil
-		},
-		SilenceErrors: true,
-		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.run(cmd.Context(), streams)
 		},
-	}
-	cmd.SetIn(streams.In)
-	cmd.SetOut(streams.Out)
-	cmd.SetErr(streams.Err)
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(fmt.Errorf("%w; see %s --help", err, cmd.CommandPath()))
 	})
 	o.source.addFlags(cmd.Flags())
 	cmd.Flags().StringVarP(&o.output, "output", "o", outputTable, "format of the output: table, wide or json")

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 
 	"github.com/revision-router/revision-router/test/cluster"
 )
@@ -23,11 +24,18 @@ type outcome struct {
 	stdout, stderr string
 }
 
-// ran runs the command as the program does.
+// ran runs resolve as the program does.
 func ran(t *testing.T, input string, args ...string) outcome {
 	t.Helper()
+	return ranCommand(t, "resolve", input, args...)
+}
+
+// ranCommand runs one of the commands.
+func ranCommand(t *testing.T, command, input string, args ...string) outcome {
+	t.Helper()
 	var out, errs bytes.Buffer
-	cmd := NewResolveCommand(Streams{In: strings.NewReader(input), Out: &out, Err: &errs})
+	commands := map[string]func(Streams) *cobra.Command{"resolve": NewResolveCommand, "check": NewCheckCommand}
+	cmd := commands[command](Streams{In: strings.NewReader(input), Out: &out, Err: &errs})
 	cmd.SetArgs(args)
 	got := outcome{}
 	if err := cmd.ExecuteContext(t.Context()); err != nil {
@@ -200,15 +208,21 @@ func TestHelpHasExamplesThatParse(t *testing.T) {
 	if got.code != 0 || !strings.Contains(got.stdout, "\nExamples:\n") || !strings.Contains(got.stdout, "exit code is 0") {
 		t.Errorf("got exit code %d and\n%s", got.code, got.stdout)
 	}
+	examplesParse(t, "resolve", resolveExample, NewResolveCommand)
+}
+
+// examplesParse expects every call of the command in the examples to have flags that there are.
+func examplesParse(t *testing.T, name, text string, newCommand func(Streams) *cobra.Command) {
+	t.Helper()
 	examples := 0
-	for line := range strings.Lines(resolveExample) {
-		_, command, found := strings.Cut(strings.TrimSpace(line), "router resolve")
+	for line := range strings.Lines(text) {
+		_, command, found := strings.Cut(strings.TrimSpace(line), "router "+name)
 		if !found {
 			continue
 		}
 		examples++
 		command, _, _ = strings.Cut(command, "|")
-		cmd := NewResolveCommand(Streams{})
+		cmd := newCommand(Streams{})
 		if err := cmd.ParseFlags(strings.Fields(command)); err != nil {
 			t.Errorf("%s: %v", line, err)
 		}

@@ -16,6 +16,10 @@ type sourceOptions struct {
 	namespace  string
 	kubeconfig string
 	context    string
+	// purpose is what the command needs the objects for.
+	purpose manifest.Purpose
+	// whole are kinds of which all objects are needed from a cluster, and not only those that matter to the rest.
+	whole []string
 	// without are kinds that the command does not need from a cluster.
 	without []string
 	// pageSize is how many objects are asked for at a time; 0 means the default.
@@ -41,7 +45,7 @@ func (o *sourceOptions) read(ctx context.Context, in io.Reader) (*manifest.Set, 
 			return nil, fmt.Errorf("%s asks for a cluster and --filename for files: leave one of them out", flag.name)
 		}
 	}
-	return manifest.Read(ctx, manifest.Options{Paths: o.files, Input: in, Namespace: o.namespace})
+	return manifest.Read(ctx, manifest.Options{Paths: o.files, Input: in, Namespace: o.namespace, Purpose: o.purpose})
 }
 
 func (o *sourceOptions) offline() bool { return len(o.files) > 0 }
@@ -59,19 +63,29 @@ const maxNotices = 20
 
 // notices are the lines worth saying about the input.
 func (o *sourceOptions) notices(set *manifest.Set, found *resolution) []string {
-	lines := set.Warnings
-	if len(lines) > maxNotices {
-		lines = append(lines[:maxNotices:maxNotices], fmt.Sprintf("and %d more", len(lines)-maxNotices))
-	}
+	lines := limited(set.Warnings)
 	if !o.offline() {
 		return lines
 	}
 	for _, name := range found.unknownNamespaces {
-		lines = append(lines, "namespace "+name+" is in none of the files: taken as unlabelled")
+		lines = append(lines, unknownNamespace(name))
 	}
 	if len(found.rows) > 0 && set.Mesh.Empty() {
-		lines = append(lines, "no revision of Istio is in the files: "+
-			"add the Istio, IstioRevision and IstioRevisionTag objects, or Istio's injector webhook configurations")
+		lines = append(lines, noRevision)
+	}
+	return lines
+}
+
+const noRevision = "no revision of Istio is in the files: " +
+	"add the Istio, IstioRevision and IstioRevisionTag objects, or Istio's injector webhook configurations"
+
+func unknownNamespace(name string) string {
+	return "namespace " + name + " is in none of the files: taken as unlabelled"
+}
+
+func limited(lines []string) []string {
+	if len(lines) > maxNotices {
+		return append(lines[:maxNotices:maxNotices], fmt.Sprintf("and %d more", len(lines)-maxNotices))
 	}
 	return lines
 }

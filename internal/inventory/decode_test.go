@@ -26,7 +26,8 @@ func TestDecode(t *testing.T) {
 		InboundBinding: true, ProxyImage: "hub/proxyv2:1.29.6",
 		Listeners: []skew.Listener{
 			{Protocol: "HBONE", Port: 15008, From: "Selector", Selector: routing.Selector{
-				{Key: "a", Operator: routing.OpIn, Values: []string{"1"}}, {Key: "b", Operator: routing.OpIn, Values: []string{"2"}},
+				{Key: "a", Operator: routing.OpIn, Values: []string{"1"}},
+				{Key: "b", Operator: routing.OpIn, Values: []string{"2"}},
 				{Key: "c", Operator: routing.OpExists},
 			}},
 			{Protocol: "HTTP", Port: 80},
@@ -52,15 +53,18 @@ func TestDecode(t *testing.T) {
 			skew.Istio{Name: "i", Namespace: "mesh", Version: "v1.30-latest", Strategy: skew.RevisionBased, Active: "i-v1-29-6"},
 		},
 		"an Istio whose spec says nothing": {
-			schema.GroupKind{Group: sailGroup, Kind: "Istio"}, `{"metadata":{"name":"i"}}`,
+			schema.GroupKind{Group: sailGroup, Kind: "Istio"},
+			`{"metadata":{"name":"i"}}`,
 			skew.Istio{Name: "i", Namespace: "istio-system", Observed: true},
 		},
 		"a remote Istio": {
-			schema.GroupKind{Group: sailGroup, Kind: "Istio"}, `{"metadata":{"name":"i",` + gone + `},"spec":{"profile":"remote"}}`,
+			schema.GroupKind{Group: sailGroup, Kind: "Istio"},
+			`{"metadata":{"name":"i",` + gone + `},"spec":{"profile":"remote"}}`,
 			skew.Istio{Name: "i", Namespace: "istio-system", Observed: true, Remote: true, Deleting: true},
 		},
 		"an ambient Istio by OpenShift's profile": {
-			schema.GroupKind{Group: sailGroup, Kind: "Istio"}, `{"metadata":{"name":"i"},"spec":{"profile":"openshift-ambient"}}`,
+			schema.GroupKind{Group: sailGroup, Kind: "Istio"},
+			`{"metadata":{"name":"i"},"spec":{"profile":"openshift-ambient"}}`,
 			skew.Istio{Name: "i", Namespace: "istio-system", Observed: true, Ambient: true},
 		},
 		"an ambient Istio by its values": {
@@ -91,7 +95,8 @@ func TestDecode(t *testing.T) {
 			},
 		},
 		"an IstioRevision that nobody has looked at": {
-			schema.GroupKind{Group: sailGroup, Kind: "IstioRevision"}, `{"metadata":{"name":"r"},"spec":{"version":"v1.30.3"}}`,
+			schema.GroupKind{Group: sailGroup, Kind: "IstioRevision"},
+			`{"metadata":{"name":"r"},"spec":{"version":"v1.30.3"}}`,
 			skew.Revision{Revision: routing.Revision{Name: "r", Version: "v1.30.3", Namespace: "istio-system", Origin: routing.Sail}},
 		},
 		"an IstioRevisionTag": {
@@ -142,15 +147,18 @@ func TestDecode(t *testing.T) {
 			skew.Gateway{Namespace: "n", Name: "g", Class: "istio", Unmanaged: true},
 		},
 		"a Namespace": {
-			schema.GroupKind{Kind: "Namespace"}, `{"metadata":{"name":"n","labels":{"team":"a","istio-injection":"enabled"}},"spec":{"finalizers":[]}}`,
+			schema.GroupKind{Kind: "Namespace"},
+			`{"metadata":{"name":"n","labels":{"team":"a","istio-injection":"enabled"}},"spec":{"finalizers":[]}}`,
 			skew.Namespace{Name: "n", Labels: map[string]string{"team": "a", "istio-injection": "enabled"}},
 		},
 		"a Service": {
-			schema.GroupKind{Kind: "Service"}, `{"metadata":{"namespace":"n","name":"s","labels":{"istio.io/use-waypoint":"w"}},"spec":{"ports":[]}}`,
+			schema.GroupKind{Kind: "Service"},
+			`{"metadata":{"namespace":"n","name":"s","labels":{"istio.io/use-waypoint":"w"}},"spec":{"ports":[]}}`,
 			skew.Consumer{Kind: skew.KindService, Namespace: "n", Name: "s", UseWaypoint: present("w")},
 		},
 		"a ServiceEntry that names no waypoint": {
-			schema.GroupKind{Group: "networking.istio.io", Kind: "ServiceEntry"}, `{"metadata":{"namespace":"n","name":"s"}}`,
+			schema.GroupKind{Group: "networking.istio.io", Kind: "ServiceEntry"},
+			`{"metadata":{"namespace":"n","name":"s"}}`,
 			skew.Consumer{Kind: skew.KindServiceEntry, Namespace: "n", Name: "s"},
 		},
 		"a WorkloadEntry": {

@@ -181,14 +181,14 @@ func (p *Pod) wanted() string {
 	return ""
 }
 
-// hashed are the controllers that make ReplicaSets, by the label that holds the last part of a ReplicaSet's name.
-var hashed = [...]struct{ label, kind string }{
-	{"pod-template-hash", "Deployment"},
-	{"rollouts-pod-template-hash", "Rollout"}, // Argo Rollouts
-}
-
-// annotationDeploymentConfig is on the pods of OpenShift's DeploymentConfigs.
-const annotationDeploymentConfig = "openshift.io/deployment-config.name"
+const (
+	// labelHash and labelRolloutHash hold the last part of the ReplicaSet's name, of a Deployment and of a Rollout of
+	// Argo's.
+	labelHash        = "pod-template-hash"
+	labelRolloutHash = "rollouts-pod-template-hash"
+	// annotationDeploymentConfig is on the pods of OpenShift's DeploymentConfigs.
+	annotationDeploymentConfig = "openshift.io/deployment-config.name"
+)
 
 // owner is what a user restarts: what has made the ReplicaSet or ReplicationController, or the controller itself, or
 // the pod where there is none.
@@ -199,12 +199,11 @@ func (p *Pod) owner() (kind, name string) {
 	}
 	switch owner.Kind {
 	case "ReplicaSet":
-		for _, h := range hashed {
-			if hash := p.Labels[h.label]; hash != "" {
-				if name, ok := strings.CutSuffix(owner.Name, "-"+hash); ok {
-					return h.kind, name
-				}
-			}
+		if name, ok := p.withoutHash(owner.Name, labelHash); ok {
+			return "Deployment", name
+		}
+		if name, ok := p.withoutHash(owner.Name, labelRolloutHash); ok {
+			return "Rollout", name
 		}
 	case "ReplicationController":
 		if name := p.Annotations[annotationDeploymentConfig]; name != "" {
@@ -212,4 +211,13 @@ func (p *Pod) owner() (kind, name string) {
 		}
 	}
 	return owner.Kind, owner.Name
+}
+
+// withoutHash cuts the hash off the name of a ReplicaSet, and tells whether it ends with one.
+func (p *Pod) withoutHash(name, label string) (string, bool) {
+	hash := p.Labels[label]
+	if hash == "" {
+		return "", false
+	}
+	return strings.CutSuffix(name, "-"+hash)
 }

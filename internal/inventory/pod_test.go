@@ -91,14 +91,22 @@ func TestWorkloadOfAPod(t *testing.T) {
 			p.Labels["sidecar.istio.io/inject"] = "false"
 		}, cart(func(*skew.Workload) {})},
 
-		"a distroless image": {func(p *inventory.Pod) { image(p, "r:5000/istio/proxyv2:1.30.3-distroless") },
-			cart(func(w *skew.Workload) { w.Version = "v1.30.3-distroless" })},
-		"an image by digest": {func(p *inventory.Pod) { image(p, "istio/proxyv2@sha256:0123") },
-			cart(func(w *skew.Workload) { w.Version = "" })},
-		"an image by tag and digest": {func(p *inventory.Pod) { image(p, "istio/proxyv2:1.30.3@sha256:0123") },
-			cart(func(w *skew.Workload) { w.Version = "" })},
-		"an image with a tag that is no version": {func(p *inventory.Pod) { image(p, "istio/proxyv2:latest") },
-			cart(func(w *skew.Workload) { w.Version = "" })},
+		"a distroless image": {
+			func(p *inventory.Pod) { image(p, "r:5000/istio/proxyv2:1.30.3-distroless") },
+			cart(func(w *skew.Workload) { w.Version = "v1.30.3-distroless" }),
+		},
+		"an image by digest": {
+			func(p *inventory.Pod) { image(p, "istio/proxyv2@sha256:0123") },
+			cart(func(w *skew.Workload) { w.Version = "" }),
+		},
+		"an image by tag and digest": {
+			func(p *inventory.Pod) { image(p, "istio/proxyv2:1.30.3@sha256:0123") },
+			cart(func(w *skew.Workload) { w.Version = "" }),
+		},
+		"an image with a tag that is no version": {
+			func(p *inventory.Pod) { image(p, "istio/proxyv2:latest") },
+			cart(func(w *skew.Workload) { w.Version = "" }),
+		},
 		"an image by digest of a pod that the router admitted": {func(p *inventory.Pod) {
 			image(p, "istio/proxyv2@sha256:0123")
 			p.Labels[routing.LabelRoutedVersion] = "v1.28.4"
@@ -112,12 +120,18 @@ func TestWorkloadOfAPod(t *testing.T) {
 			p.Labels[routing.LabelRoutedVersion] = "v1.28.4"
 		}, cart(func(w *skew.Workload) { w.Role, w.Version = skew.WaypointProxy, "" })},
 
-		"a StatefulSet": {func(p *inventory.Pod) { own(p, "StatefulSet", "db") },
-			cart(func(w *skew.Workload) { w.Kind, w.Name = "StatefulSet", "db" })},
-		"a ReplicaSet of nobody": {func(p *inventory.Pod) { delete(p.Labels, "pod-template-hash") },
-			cart(func(w *skew.Workload) { w.Kind, w.Name = "ReplicaSet", "cart-5d9f" })},
-		"a ReplicaSet whose name does not end with the hash": {func(p *inventory.Pod) { own(p, "ReplicaSet", "own-name") },
-			cart(func(w *skew.Workload) { w.Kind, w.Name = "ReplicaSet", "own-name" })},
+		"a StatefulSet": {
+			func(p *inventory.Pod) { own(p, "StatefulSet", "db") },
+			cart(func(w *skew.Workload) { w.Kind, w.Name = "StatefulSet", "db" }),
+		},
+		"a ReplicaSet of nobody": {
+			func(p *inventory.Pod) { delete(p.Labels, "pod-template-hash") },
+			cart(func(w *skew.Workload) { w.Kind, w.Name = "ReplicaSet", "cart-5d9f" }),
+		},
+		"a ReplicaSet whose name does not end with the hash": {
+			func(p *inventory.Pod) { own(p, "ReplicaSet", "own-name") },
+			cart(func(w *skew.Workload) { w.Kind, w.Name = "ReplicaSet", "own-name" }),
+		},
 		"an Argo Rollout": {func(p *inventory.Pod) {
 			p.Labels = map[string]string{"rollouts-pod-template-hash": "5d9f"}
 		}, cart(func(w *skew.Workload) { w.Kind = "Rollout" })},
@@ -125,10 +139,14 @@ func TestWorkloadOfAPod(t *testing.T) {
 			own(p, "ReplicationController", "cart-3")
 			p.Annotations["openshift.io/deployment-config.name"] = "cart"
 		}, cart(func(w *skew.Workload) { w.Kind = "DeploymentConfig" })},
-		"a ReplicationController": {func(p *inventory.Pod) { own(p, "ReplicationController", "cart-3") },
-			cart(func(w *skew.Workload) { w.Kind, w.Name = "ReplicationController", "cart-3" })},
-		"a pod of its own": {func(p *inventory.Pod) { p.OwnerReferences = nil },
-			cart(func(w *skew.Workload) { w.Kind, w.Name = "Pod", "cart-5d9f-abcde" })},
+		"a ReplicationController": {
+			func(p *inventory.Pod) { own(p, "ReplicationController", "cart-3") },
+			cart(func(w *skew.Workload) { w.Kind, w.Name = "ReplicationController", "cart-3" }),
+		},
+		"a pod of its own": {
+			func(p *inventory.Pod) { p.OwnerReferences = nil },
+			cart(func(w *skew.Workload) { w.Kind, w.Name = "Pod", "cart-5d9f-abcde" }),
+		},
 
 		"a user's own workload that is called ztunnel": {func(p *inventory.Pod) {
 			p.Labels["app"] = "ztunnel"

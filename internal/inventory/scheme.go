@@ -61,11 +61,11 @@ func (o *GatewayClass) DeepCopyObject() runtime.Object {
 }
 
 // DeepCopyObject implements runtime.Object.
-func (o *Pod) DeepCopyObject() runtime.Object {
-	out := *o
-	o.DeepCopyInto(&out.ObjectMeta)
-	out.Spec.InitContainers = slices.Clone(o.Spec.InitContainers)
-	out.Spec.Containers = slices.Clone(o.Spec.Containers)
-	out.Status.Conditions = slices.Clone(o.Status.Conditions)
+func (p *Pod) DeepCopyObject() runtime.Object {
+	out := *p
+	p.DeepCopyInto(&out.ObjectMeta)
+	out.Spec.InitContainers = slices.Clone(p.Spec.InitContainers)
+	out.Spec.Containers = slices.Clone(p.Spec.Containers)
+	out.Status.Conditions = slices.Clone(p.Status.Conditions)
 	return &out
 }

@@ -16,6 +16,8 @@ import (
 type CollectOptions struct {
 	// Namespace is that of namespaced objects that name none; empty means "default".
 	Namespace string
+	// Purpose is what the objects are for.
+	Purpose Purpose
 	// Live: the objects come from a running cluster, so that only what its operator has done counts. Otherwise
 	// they are declarations, and stand for what the operator would make of them: see [Read].
 	Live bool
@@ -29,6 +31,8 @@ type Collector struct {
 	jobs    chan job
 	workers sync.WaitGroup
 
+	// others: objects of other kinds are kept as well, by their name.
+	others bool
 	// order numbers the units in the order of reading.
 	order  int
 	buffer *bufio.Reader
@@ -38,12 +42,14 @@ type Collector struct {
 }
 
 // NewCollector starts the workers. They end with [Collector.Finish], which has to be called.
-func NewCollector(o CollectOptions) *Collector {
+func NewCollector(o CollectOptions) *Collector { return newCollector(o, false) }
+
+func newCollector(o CollectOptions, others bool) *Collector {
 	o.Namespace = cmp.Or(o.Namespace, "default")
-	c := &Collector{options: o, kinds: map[groupKind]kind{}, jobs: make(chan job)}
+	c := &Collector{options: o, others: others, kinds: map[groupKind]kind{}, jobs: make(chan job)}
 	c.buffer = bufio.NewReaderSize(nil, readBuffer)
-	for _, k := range kinds() {
-		c.kinds[groupKind{k.group, k.name}] = k
+	for _, k := range kindsFor(o.Purpose) {
+		c.kinds[groupKind{k.group, k.name}] = k.kind
 	}
 	for range runtime.GOMAXPROCS(0) {
 		c.workers.Go(c.work)
@@ -101,6 +107,21 @@ func (c *Collector) Warn(text string) {
 
 // Finish waits until everything is parsed. The error is of type [Errors].
 func (c *Collector) Finish() (*Set, error) {
+	set, err := c.finish()
+	if err != nil {
+		return nil, err
+	}
+	set.Objects = arrange(set.Objects)
+	if c.options.Purpose == ForSkew {
+		set.assembleSkew()
+	} else {
+		set.assemble(c.options.Live)
+	}
+	return set, nil
+}
+
+// finish returns the objects in any order.
+func (c *Collector) finish() (*Set, error) {
 	close(c.jobs)
 	c.workers.Wait()
 	if len(c.all.errs) > 0 {
@@ -109,11 +130,10 @@ func (c *Collector) Finish() (*Set, error) {
 		return nil, errs
 	}
 	slices.SortStableFunc(c.all.warnings, func(a, b note) int { return cmp.Compare(a.order, b.order) })
-	set := &Set{Objects: arrange(c.all.objects)}
+	set := &Set{Objects: c.all.objects}
 	for _, w := range c.all.warnings {
 		set.Warnings = append(set.Warnings, w.text)
 	}
-	set.assemble(c.options.Live)
 	return set, nil
 }
 
@@ -182,7 +202,7 @@ type job struct {
 }
 
 func (c *Collector) work() {
-	d := &decoder{kinds: c.kinds, namespace: c.options.Namespace, interned: map[string]string{}}
+	d := &decoder{kinds: c.kinds, others: c.others, namespace: c.options.Namespace, interned: map[string]string{}}
 	for j := range c.jobs {
 		d.out = result{}
 		d.job(j)

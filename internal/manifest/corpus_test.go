@@ -56,7 +56,7 @@ spec:
         fieldRef:
           apiVersion: v1
           fieldPath: metadata.name
-    image: docker.io/istio/examples-bookinfo-reviews-v1:1.20.2
+    image: istio/examples-bookinfo-reviews-v1:1.20.2
     imagePullPolicy: IfNotPresent
     name: reviews
     ports:

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kjson "sigs.k8s.io/json"
 )
 
@@ -45,7 +46,9 @@ func (s *source) lineAt(offset int) int {
 
 // decoder makes objects of JSON values. It belongs to one worker.
 type decoder struct {
-	kinds     map[groupKind]kind
+	kinds map[groupKind]kind
+	// others: objects of other kinds are kept as well, by their name.
+	others    bool
 	namespace string
 	interned  map[string]string
 	block     blockReader
@@ -123,13 +126,16 @@ func (d *decoder) object(v span, inherited typeMeta, depth int) {
 		return
 	}
 	k, known := d.kinds[groupKind{groupOf(own.apiVersion), own.kind}]
-	if !known {
-		if !json.Valid(raw) {
-			d.malformed(v)
-		}
+	if !known && !json.Valid(raw) {
+		d.malformed(v)
 		return
 	}
-	d.known(k, v)
+	switch {
+	case known:
+		d.known(k, v)
+	case d.others:
+		d.known(kind{group: groupOf(own.apiVersion), name: own.kind, scope: unknownScope, decode: decodeName}, v)
+	}
 }
 
 func (h *head) visit(key []byte, value span) {
@@ -231,8 +237,14 @@ func (d *decoder) known(k kind, v span) {
 		}
 		o.Name, o.generated = id.generateName+"*", true
 	}
-	if k.scope == namespaced {
+	switch k.scope {
+	case namespaced:
 		o.Namespace = d.namespaceOf(id)
+		if meta, ok := value.(metav1.Object); ok {
+			meta.SetNamespace(o.Namespace)
+		}
+	case unknownScope:
+		o.Namespace = id.namespace
 	}
 	d.out.objects = append(d.out.objects, o)
 }
@@ -242,16 +254,6 @@ func (d *decoder) namespaceOf(id identity) string {
 		return d.namespace
 	}
 	return d.intern(id.namespace)
-}
-
-func (d *decoder) intern(s string) string {
-	if known, ok := d.interned[s]; ok {
-		return known
-	}
-	if len(d.interned) < maxInterned {
-		d.interned[s] = s
-	}
-	return s
 }
 
 // malformed reports a value that is no JSON, in the words of the JSON decoder.

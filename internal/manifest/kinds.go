@@ -24,6 +24,8 @@ type scope byte
 const (
 	namespaced scope = iota
 	clusterWide
+	// unknownScope: only a namespace that is written is known.
+	unknownScope
 )
 
 // kind is one kind that is read. To read another, add a line to kinds and the type that it decodes into; its
@@ -39,7 +41,7 @@ type kind struct {
 // identity is what an object calls itself.
 type identity struct{ name, generateName, namespace string }
 
-// kinds is everything that is read; other kinds are passed over.
+// kinds is everything that is read [ForRouting]; other kinds are passed over. For the other purpose see skewKinds.
 func kinds() []kind {
 	return []kind{
 		{"", "Namespace", clusterWide, "v1", "namespaces", decodeNamespace},
@@ -62,20 +64,47 @@ func kinds() []kind {
 	}
 }
 
+// Purpose is what objects are read for. It decides which kinds are read, and how much of each.
+type Purpose byte
+
+// The purposes.
+const (
+	// ForRouting reads what decides about pods and pod templates: see [Set.Mesh].
+	ForRouting Purpose = iota
+	// ForSkew reads what the skew rules look at: see [Set.SkewMesh].
+	ForSkew
+)
+
 // Resource is a kind as an API server lists it.
 type Resource struct {
 	Group, Version, Plural, Kind string
 	Namespaced                   bool
+	// Selectors are label selectors, each of which has to be listed; none means all objects. Fields is a field
+	// selector, empty for none. Nothing is needed of the objects that they leave out.
+	Selectors []string
+	Fields    string
 }
 
-// Resources are all kinds that are read, for a caller that lists them from a cluster.
-func Resources() []Resource {
-	all := kinds()
+// Resources are all kinds that are read for the purpose, for a caller that lists them from a cluster.
+func Resources(p Purpose) []Resource {
+	all := kindsFor(p)
 	out := make([]Resource, len(all))
 	for i, k := range all {
 		out[i] = Resource{
 			Group: k.group, Version: k.version, Plural: k.plural, Kind: k.name, Namespaced: k.scope == namespaced,
+			Selectors: k.selectors, Fields: k.fields,
 		}
+	}
+	return out
+}
+
+func kindsFor(p Purpose) []skewKind {
+	if p == ForSkew {
+		return skewKinds()
+	}
+	var out []skewKind
+	for _, k := range kinds() {
+		out = append(out, skewKind{kind: k})
 	}
 	return out
 }
@@ -110,6 +139,15 @@ func decodeNamespace(_ *decoder, raw []byte) (identity, any, error) {
 		return identity{}, nil, err
 	}
 	return in.Metadata.identity(), routing.NamespaceOf(in.Metadata.Name, in.Metadata.Labels), nil
+}
+
+// decodeName reads what an object of any kind calls itself, and no more.
+func decodeName(_ *decoder, raw []byte) (identity, any, error) {
+	var in struct {
+		Metadata metadata `json:"metadata"`
+	}
+	err := unmarshal(raw, &in)
+	return in.Metadata.identity(), nil, err
 }
 
 // typed decodes a kind whose objects carry the metadata of metav1.

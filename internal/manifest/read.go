@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,8 @@ type Options struct {
 	Input io.Reader
 	// Namespace is that of namespaced objects that name none; empty means "default".
 	Namespace string
+	// Purpose is what the objects are for.
+	Purpose Purpose
 }
 
 // Extensions are the ends of the names of files that are read from directories. A file that is named itself may
@@ -41,16 +44,40 @@ func Extensions() []string { return []string{".yaml", ".yml", ".json", ".jsonl"}
 //
 // The error is that of ctx, or of type [Errors] with everything that is wrong.
 func Read(ctx context.Context, o Options) (*Set, error) {
-	c := NewCollector(CollectOptions{Namespace: o.Namespace})
-	r := reader{ctx: ctx, to: c, input: o.Input}
-	for _, path := range o.Paths {
-		r.path(path)
-	}
+	c := NewCollector(CollectOptions{Namespace: o.Namespace, Purpose: o.Purpose})
+	readAll(ctx, o, c)
 	set, err := c.Finish()
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("reading manifests: %w", ctx.Err())
 	}
 	return set, err
+}
+
+// ReadChanges reads objects that are about to be written, [ForSkew]. The set holds them in the order in which they
+// were read, one for each time that one is written, and objects of every kind: those that no mesh is made of have
+// no Value. The set has no mesh of its own.
+func ReadChanges(ctx context.Context, o Options) (*Set, error) {
+	c := newCollector(CollectOptions{Namespace: o.Namespace, Purpose: ForSkew}, true)
+	readAll(ctx, o, c)
+	set, err := c.finish()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("reading manifests: %w", ctx.Err())
+	}
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(set.Objects, func(a, b Object) int {
+		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.index, b.index))
+	})
+	set.skewProblems()
+	return set, nil
+}
+
+func readAll(ctx context.Context, o Options, c *Collector) {
+	r := reader{ctx: ctx, to: c, input: o.Input}
+	for _, path := range o.Paths {
+		r.path(path)
+	}
 }
 
 // reader finds the files.

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/revision-router/revision-router/internal/inventory"
 	"github.com/revision-router/revision-router/routing"
 )
 
@@ -17,7 +18,8 @@ type Object struct {
 	// File and Line are where the object begins.
 	File string
 	Line int
-	// Value is what was decoded: *Workload, *Gateway, routing.Namespace, or a type of package sail. Use [All].
+	// Value is what was decoded: *Workload, *Gateway, routing.Namespace, or a type of package sail; for the skew rules
+	// also the types of package inventory, and nil where nothing of the object matters. Use [All].
 	Value any
 
 	order, index int
@@ -26,12 +28,18 @@ type Object struct {
 
 // Set is everything that was read.
 type Set struct {
-	// Mesh is what the revisions, tags, injector configurations and namespaces of the set amount to.
+	// Mesh is what the revisions, tags, injector configurations and namespaces of the set amount to; nil where the
+	// set was read [ForSkew], for which there is [Set.SkewMesh].
 	Mesh *routing.Mesh
 	// Objects are in order of namespace, kind and name.
 	Objects []Object
 	// Warnings are lines about what was read but is probably not meant, each with its file.
 	Warnings []string
+
+	// pods is what the pods, Deployments and DaemonSets of a set read ForSkew amount to.
+	pods inventory.Parts
+	// written counts the calls of [Set.Written].
+	written int64
 }
 
 // All returns the objects whose value is of type T, in the order of [Set.Objects].

@@ -167,3 +167,13 @@ func (d *decoder) pairs(labels map[string]string) []routing.Pair {
 	slices.SortFunc(out, func(a, b routing.Pair) int { return cmp.Compare(a.Key, b.Key) })
 	return out
 }
+
+func (d *decoder) intern(s string) string {
+	if known, ok := d.interned[s]; ok {
+		return known
+	}
+	if len(d.interned) < maxInterned {
+		d.interned[s] = s
+	}
+	return s
+}

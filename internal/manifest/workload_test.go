@@ -138,7 +138,7 @@ func TestGatewaysOfIstio(t *testing.T) {
 func TestResourcesNameTheirPaths(t *testing.T) {
 	t.Parallel()
 	paths := map[string]string{}
-	for _, r := range Resources() {
+	for _, r := range Resources(ForRouting) {
 		paths[r.Kind] = r.Path("shop")
 	}
 	for kind, want := range map[string]string{

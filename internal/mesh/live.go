@@ -17,7 +17,7 @@ import (
 
 // LiveSkewMesh is the latest snapshot with everything that is few of its kind read from the API server at this
 // moment: what the Sail Operator's objects ask for, and what of istiod, IstioCNI and ZTunnel runs. So a write is
-// judged right that comes within a millisecond of another one, before any watch has told of it (domain.md 8.28).
+// judged right that comes within a millisecond of another one, before any watch has told of it.
 // Namespaces, Gateways, waypoints' consumers and workloads are those of the snapshot.
 //
 // It takes at most SkewOptions.LiveTimeout. An error says what could not be read; whether the write then passes is

@@ -28,7 +28,7 @@ func (p *pods) told() told {
 
 func (o *told) sort() {
 	slices.SortFunc(o.Workloads, func(a, b skew.Workload) int {
-		return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b))
+		return cmp.Compare(fmt.Sprintf("%+v", a), fmt.Sprintf("%+v", b))
 	})
 	slices.SortFunc(o.Running, func(a, b inventory.Running) int { return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 	slices.SortFunc(o.Consumers, func(a, b skew.Consumer) int {

@@ -77,9 +77,9 @@ func (s *Source) publish() bool {
 // copyKnown copies what is known, and returns what makes a snapshot of the copy. The caller holds the lock, but not
 // for the rest.
 func (w *watched) copyKnown() (build func() *snapshot) {
-	inventory, istios := w.inventory()
+	known, istios := w.inventory()
 	return func() *snapshot {
-		return &snapshot{mesh: routing.NewMesh(inventory.Objects()), istios: istios}
+		return &snapshot{mesh: routing.NewMesh(known.Objects()), istios: istios}
 	}
 }
 

@@ -38,7 +38,8 @@ func skewRole(name, without string) string {
 	for _, r := range skewRules {
 		for _, resource := range r.resources {
 			if resource != without {
-				rules = append(rules, fmt.Sprintf(`{"apiGroups":[%q],"resources":[%q],"verbs":["%s"]}`, r.group, resource, strings.Join(r.verbs, `","`)))
+				rules = append(rules, fmt.Sprintf(`{"apiGroups":[%q],"resources":[%q],"verbs":[%s]}`,
+					r.group, resource, `"`+strings.Join(r.verbs, `","`)+`"`))
 			}
 		}
 	}
