@@ -22,7 +22,8 @@ when pods are admitted, and refuses pods that would silently start without their
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
-	root.AddCommand(newServeCommand(streams), cli.NewResolveCommand(streams), newVersionCommand(streams))
+	root.AddCommand(newServeCommand(streams), cli.NewResolveCommand(streams), cli.NewCheckCommand(streams),
+		newVersionCommand(streams))
 	return root
 }
 
