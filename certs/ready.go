@@ -15,7 +15,10 @@ const MinRemaining = time.Hour
 // It judges what was read last. While the API server cannot be reached, that stays as it was: a replica that works is
 // not made unready by an outage of somebody else.
 func (s State) Ready(now time.Time) error {
-	if s.Leaf == nil {
+	switch {
+	case s.Leaf == nil && len(s.Unread) > 0: // without it, no leaf is safe to sign
+		return fmt.Errorf("not ready to serve: %w: %s has not been read yet", ErrNotAvailable, s.Unread[0])
+	case s.Leaf == nil:
 		return fmt.Errorf("not ready to serve: %w", ErrNotAvailable)
 	}
 	leaf := s.Leaf.Certificate()

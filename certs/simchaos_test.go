@@ -157,7 +157,7 @@ func (w *world) clobber() {
 }
 
 func (w *world) loseSecret() {
-	if !w.calm() || !w.recorded() {
+	if !w.calm() || !w.recorded() || !w.quiet() {
 		return
 	}
 	if w.rnd.IntN(2) == 0 {
@@ -172,28 +172,38 @@ func (w *world) loseSecret() {
 
 // restoreSecret puts an earlier content back, one whose CA is still valid, or that of another cluster.
 func (w *world) restoreSecret() {
-	if len(w.backups) == 0 || !w.calm() || !w.recorded() {
+	if len(w.backups) == 0 || !w.calm() || !w.recorded() || !w.quiet() {
 		return
 	}
+	// A second old Secret soon after the first may date from before the first one's CA came back, and say that it was, or
+	// is to be, dropped. Only replicas that serve its leaves notice, and one that is cut off cannot.
+	again := w.now.Before(w.restored.Add(2 * certs.Overlap))
 	old := w.backups[w.rnd.IntN(len(w.backups))]
-	if w.rnd.IntN(3) == 0 {
+	if again || w.rnd.IntN(3) == 0 {
 		other, err := certs.NewAuthority(w.now, w.policy().CALifetime)
 		if err != nil {
 			panic(err)
 		}
 		old = certs.Authorities{Current: other}
+	} else {
+		w.restored = w.now
 	}
 	if old.Current == nil || !old.Current.ValidAt(w.now) || w.secret.content.Current.Certificate.Equal(old.Current.Certificate) {
-		return
-	}
-	// A Secret that says of a CA in use that it was dropped: it takes two old Secrets after one another, the first of
-	// which brought that CA back. Only replicas that serve its leaves notice, and one that is cut off cannot.
-	if slices.ContainsFunc(w.replicas, func(r *replica) bool { return r.leaf != nil && old.Dropped.Contains(r.leaf.Issuer) }) {
 		return
 	}
 	w.secret.content = old
 	w.secret.version++
 	w.logf("somebody replaces the Secret")
+}
+
+// quiet: the Secret was not touched for a while. While it is mended nobody can sign, and in this world of long pauses
+// that takes up to a day; a Secret that is lost all the time would leave no time to renew a leaf in.
+func (w *world) quiet() bool {
+	if w.now.Before(w.touched.Add(w.gap)) {
+		return false
+	}
+	w.touched = w.now
+	return true
 }
 
 // recorded: some configuration holds the CAs in use, so that they are known even to a replica that has just started

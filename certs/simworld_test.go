@@ -30,6 +30,9 @@ type world struct {
 	configs  []*simConfig
 	replicas []*replica
 	backups  []certs.Authorities
+	restored time.Time        // when an old Secret was put back last
+	touched  time.Time        // when somebody lost or replaced the Secret last
+	gap      time.Duration    // between two such events
 	strayCA  *certs.Authority // a CA of ours that was dropped long ago
 	verified map[pair]time.Time
 	bundles  int
@@ -87,6 +90,7 @@ func newWorld(seed uint64, f faults, stray *certs.Authority) *world {
 	w := &world{
 		rnd: rand.New(rand.NewPCG(seed, 1)), faults: f, strayCA: stray,
 		now:      time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
+		gap:      48 * time.Hour,
 		verified: map[pair]time.Time{},
 		counts:   counts{actions: map[certs.Kind]int{}},
 	}

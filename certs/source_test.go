@@ -18,7 +18,7 @@ func handshake(t *testing.T, source *certs.Source, bundle certs.Bundle) (*x509.C
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	t.Cleanup(func() { _ = listener.Close() })
 	done := make(chan error, 1)
 	go func() {
 		conn, err := listener.Accept()
@@ -32,7 +32,7 @@ func handshake(t *testing.T, source *certs.Source, bundle certs.Bundle) (*x509.C
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	t.Cleanup(func() { _ = conn.Close() })
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(bundle.PEM())
 	client := tls.Client(conn, &tls.Config{RootCAs: pool, ServerName: dnsSvc, Time: start, MinVersion: tls.VersionTLS12})

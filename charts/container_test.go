@@ -8,13 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/revision-router/revision-router/charts"
-	"github.com/revision-router/revision-router/internal/config"
-	"github.com/revision-router/revision-router/routing"
 )
 
 func container(t testing.TB, r release) corev1.Container {
@@ -178,36 +175,5 @@ func TestPodsAndSelectorsDoNotNameTheVersionOfTheChart(t *testing.T) {
 				t.Errorf("%s=%s", key, value)
 			}
 		}
-	}
-}
-
-// The router's own parser reads the file, so a key that it does not know fails here and not in a cluster.
-func TestPolicyIsTheOneOfTheValues(t *testing.T) {
-	cases := map[string]struct {
-		args []string
-		want routing.Policy
-	}{
-		"the chart's default is the router's": {want: routing.DefaultPolicy()},
-		"the other way round": {
-			args: set("policy.unresolved=Warn", "policy.noMesh=Deny"),
-			want: routing.Policy{Unresolved: routing.Warn, NoMesh: routing.Deny},
-		},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			r := render(t, tc.args...)
-			mount := container(t, r).VolumeMounts[0]
-			file, found := strings.CutPrefix(flagOf(t, r, "policy"), mount.MountPath+"/")
-			if !found || mount.SubPath != "" {
-				t.Fatalf("--policy is not in the directory that is mounted: %+v", mount)
-			}
-			policy, err := config.Parse([]byte(one[*corev1.ConfigMap](t, r).Data[file]))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tc.want, policy.Routing()); diff != "" {
-				t.Errorf("policy (-want +got):\n%s", diff)
-			}
-		})
 	}
 }

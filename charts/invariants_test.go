@@ -2,6 +2,7 @@ package charts_test
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -248,12 +249,24 @@ func TestFlagsAgreeWithTheObjects(t *testing.T) {
 			if got := flagOf(t, r, "mutating-webhook"); got != one[*admissionregistrationv1.MutatingWebhookConfiguration](t, r).Name {
 				t.Errorf("--mutating-webhook=%s is not the configuration that is rendered", got)
 			}
+			judging := all[*admissionregistrationv1.ValidatingWebhookConfiguration](r)
+			if got := flagOf(t, r, "changes"); got != strconv.FormatBool(len(judging) == 1) {
+				t.Errorf("--changes=%s with %d configurations for changes", got, len(judging))
+			}
+			for _, configuration := range judging {
+				if got := flagOf(t, r, "validating-webhook"); got != configuration.Name {
+					t.Errorf("--validating-webhook=%s is not the configuration that is rendered", got)
+				}
+			}
+			if len(judging) == 0 && strings.Contains(strings.Join(container(t, r).Args, " "), "--validating-webhook") {
+				t.Error("the router would keep a CA bundle in a configuration that is not rendered")
+			}
 		})
 	}
 }
 
 func TestNamespacedObjectsAreInTheNamespaceOfTheRelease(t *testing.T) {
-	clusterScoped := []string{"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration"}
+	clusterScoped := []string{"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"}
 	for name, args := range matrix(t) {
 		t.Run(name, func(t *testing.T) {
 			r := renderAs(t, charts.Options{Namespace: "elsewhere", Args: args})

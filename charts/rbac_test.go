@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/revision-router/revision-router/charts"
@@ -64,25 +63,33 @@ func granted(t *testing.T, r release) []permission {
 // The markers stand beside the calls that need them, so this compares what the code does with what it may do: a
 // missing permission fails in production, one too many is a risk for nothing.
 func TestPermissionsAreThoseOfTheMarkersInTheCode(t *testing.T) {
-	r := render(t)
-	found := markers(t, "..")
-	if len(all[*admissionregistrationv1.ValidatingWebhookConfiguration](r)) == 0 {
-		withoutChanges(t, found)
-	}
-	needed := narrowed(slices.Concat(slices.Collect(maps.Values(found))...))
-	if len(needed) == 0 {
-		t.Fatal("no +kubebuilder:rbac marker in the code: the comparison would prove nothing")
-	}
-	allowed := granted(t, r)
-	for _, p := range needed {
-		if !slices.Contains(allowed, p) {
-			t.Errorf("the code needs what the chart does not grant: %s", p)
-		}
-	}
-	for _, p := range allowed {
-		if !slices.Contains(needed, p) {
-			t.Errorf("the chart grants what no marker in the code asks for: %s", p)
-		}
+	for name, tc := range map[string]struct {
+		args []string
+		// without takes away what the code does not do with these values.
+		without func(*testing.T, map[string][]permission)
+	}{
+		"where changes are judged":     {without: func(*testing.T, map[string][]permission) {}},
+		"where changes are not judged": {args: set("changes.enabled=false"), without: withoutChanges},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := markers(t, "..")
+			tc.without(t, found)
+			needed := narrowed(slices.Concat(slices.Collect(maps.Values(found))...))
+			if len(needed) == 0 {
+				t.Fatal("no +kubebuilder:rbac marker in the code: the comparison would prove nothing")
+			}
+			allowed := granted(t, render(t, tc.args...))
+			for _, p := range needed {
+				if !slices.Contains(allowed, p) {
+					t.Errorf("the code needs what the chart does not grant: %s", p)
+				}
+			}
+			for _, p := range allowed {
+				if !slices.Contains(needed, p) {
+					t.Errorf("the chart grants what no marker in the code asks for: %s", p)
+				}
+			}
+		})
 	}
 }
 
@@ -251,7 +258,9 @@ func TestPermissionsAreNarrow(t *testing.T) {
 			continue
 		}
 		want := map[string]string{
-			"mutatingwebhookconfigurations": flagOf(t, r, "mutating-webhook"), "secrets": flagOf(t, r, "ca-secret"),
+			"mutatingwebhookconfigurations":   flagOf(t, r, "mutating-webhook"),
+			"validatingwebhookconfigurations": flagOf(t, r, "validating-webhook"),
+			"secrets":                         flagOf(t, r, "ca-secret"),
 		}[p.resource]
 		if p.name != want {
 			t.Errorf("%s: the router uses %q", p, want)

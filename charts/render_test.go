@@ -118,12 +118,24 @@ func TestNotes(t *testing.T) {
 		wantNot []string
 	}{
 		"the emergency command is the last resort of every install": {
-			want:    []string{"kubectl delete mutatingwebhookconfiguration 0-istio-revision-router", "set policy.unresolved=Warn"},
+			want: []string{
+				"kubectl delete mutatingwebhookconfiguration 0-istio-revision-router",
+				"kubectl delete validatingwebhookconfiguration istio-revision-router", "set policy.unresolved=Warn",
+			},
 			wantNot: []string{"WARNING", "Fail"},
 		},
 		"one replica that fails closed is warned about": {
 			args: set("webhook.failurePolicy=Fail", "replicaCount=1"),
 			want: []string{"WARNING: with one replica", "Before you uninstall"},
+		},
+		"changes that fail closed stop the operator too": {
+			args: set("changes.failurePolicy=Fail"),
+			want: []string{"changes.failurePolicy is Fail", "the Sail Operator included", "Before you\nuninstall"},
+		},
+		"without the judging of changes there is nothing to say about it": {
+			args:    set("changes.enabled=false", "changes.failurePolicy=Fail"),
+			want:    []string{"kubectl delete mutatingwebhookconfiguration 0-istio-revision-router"},
+			wantNot: []string{"validatingwebhookconfiguration", "changes"},
 		},
 		"a shared namespace is warned about, since its pods go unchecked": {
 			args: []string{"--namespace", "default"},

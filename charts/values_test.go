@@ -33,6 +33,20 @@ func TestWrongValuesAreRefused(t *testing.T) {
 			set("webhook.reinvocationPolicy=Always"), "at '/webhook/reinvocationPolicy': value must be one of 'IfNeeded', 'Never'",
 		},
 		"a level that does not exist":        {set("policy.unresolved=Off"), "at '/policy/unresolved': value must be one of 'Deny', 'Warn'"},
+		"a rule that does not exist":         {set("policy.rules.CniSkew=Warn"), "at '/policy/rules': additional properties 'CniSkew' not allowed"},
+		"a level of a rule in lower case":    {set("policy.rules.CNISkew=deny"), "at '/policy/rules/CNISkew': value must be one of 'Deny', 'Warn', 'Off'"},
+		"a rule that is on":                  {set("policy.rules.CNISkew=true"), "at '/policy/rules/CNISkew': value must be one of 'Deny', 'Warn', 'Off'"},
+		"refusing what cannot be read":       {set("policy.rules.UnknownVersion=Deny"), "at '/policy/rules/UnknownVersion': value must be one of 'Warn', 'Off'"},
+		"a source of versions in lower case": {set("policy.controlPlaneVersion=declared"), "at '/policy/controlPlaneVersion': value must be one of 'Running', 'Declared'"},
+		"IstioCNI two versions ahead":        {set("policy.cni.maxAhead=2"), "at '/policy/cni/maxAhead': value must be one of 0, 1"},
+		"no time to drain ztunnel":           {set("policy.ztunnel.drainSeconds=0"), "at '/policy/ztunnel/drainSeconds': minimum: got 0, want 1"},
+		"an operator without a name":         {set("policy.operatorServiceAccounts={}"), "at '/policy/operatorServiceAccounts/0': minLength: got 0, want 1"},
+		"changes that are a bit judged":      {set("changes.enabled=some"), "at '/changes/enabled': got string, want boolean"},
+		"a failure policy of changes in lower case": {
+			set("changes.failurePolicy=fail"), "at '/changes/failurePolicy': value must be one of 'Fail', 'Ignore'",
+		},
+		"no time to judge a change":          {set("changes.timeoutSeconds=0"), "at '/changes/timeoutSeconds': minimum: got 0, want 1"},
+		"too much time to judge a change":    {set("changes.timeoutSeconds=11"), "at '/changes/timeoutSeconds': maximum: got 11, want 10"},
 		"a level of the log in upper case":   {set("log.level=INFO"), "at '/log/level': value must be one of"},
 		"a privileged port":                  {set("webhook.port=443"), "at '/webhook/port': minimum: got 443, want 1,024"},
 		"a digest that is a tag":             {set("image.digest=latest"), "at '/image/digest': 'latest' does not match pattern"},
@@ -103,6 +117,12 @@ func TestContradictoryValuesAreRefused(t *testing.T) {
 		"the name of the configuration in a flag": {
 			set("extraArgs={--mutating-webhook=other}"), "extraArgs: --mutating-webhook is set by the chart.",
 		},
+		"the name of the configuration for changes in a flag": {
+			set("extraArgs={--validating-webhook=other}"), "extraArgs: --validating-webhook is set by the chart.",
+		},
+		"the switch of changes in a flag": {
+			set("extraArgs={--changes=false}"), "extraArgs: --changes is set by the chart. Use changes.enabled instead.",
+		},
 		"a variable that the chart sets": {
 			set("extraEnv[0].name=GOMEMLIMIT", "extraEnv[0].value=1GiB"), "extraEnv: GOMEMLIMIT is set by the chart. Remove it.",
 		},
@@ -145,8 +165,11 @@ func compareKeys(t *testing.T, path string, s keywords, values map[string]any) {
 	if diff := cmp.Diff(inSchema, slices.Sorted(maps.Keys(values))); diff != "" {
 		t.Errorf("keys of %q (-schema +values):\n%s", path, diff)
 	}
+	// The keys of these are chosen by who sets them.
+	free := []string{"resources", "policy.rules"}
 	for key, property := range s.Properties {
-		if child, isMap := values[key].(map[string]any); isMap && len(property.Properties) > 0 && path+key != "resources" {
+		child, isMap := values[key].(map[string]any)
+		if isMap && len(property.Properties) > 0 && !slices.Contains(free, path+key) {
 			compareKeys(t, path+key+".", property, child)
 		}
 	}

@@ -37,8 +37,8 @@ type Manager struct {
 	secret  secretStore
 	source  certs.Source
 	wake    chan struct{}
-	// state is what was last seen. It is replaced as a whole, for Ready.
-	state atomic.Pointer[certs.State]
+	// last is what was seen last. It is replaced as a whole, for Ready and Status.
+	last atomic.Pointer[result]
 
 	// The rest belongs to the goroutine of Start.
 	leaf      *certs.Leaf
@@ -46,6 +46,12 @@ type Manager struct {
 	lastError string
 	retry     backoff
 	heal      pacer
+}
+
+// result is what a look came to.
+type result struct {
+	state certs.State
+	err   error
 }
 
 // Start looks after certificates until ctx is done. It returns nil then, and no error before: whatever goes wrong may
@@ -73,13 +79,18 @@ func (m *Manager) Start(ctx context.Context) error {
 // Source is where a TLS server gets the serving certificate from.
 func (m *Manager) Source() *certs.Source { return &m.source }
 
-// Ready returns nil if the API server can call this replica; see certs.State.Ready.
+// Ready returns nil if the API server can call this replica; see certs.State.Ready. The error tells also what went
+// wrong last, which often is why.
 func (m *Manager) Ready() error {
-	state := m.state.Load()
-	if state == nil {
+	last := m.last.Load()
+	if last == nil {
 		return fmt.Errorf("not ready to serve: %w", certs.ErrNotAvailable)
 	}
-	return state.Ready(m.now())
+	err := last.state.Ready(m.now())
+	if err != nil && last.err != nil {
+		return fmt.Errorf("%w; last error: %w", err, last.err)
+	}
+	return err
 }
 
 // now is the wall clock. Round strips the monotonic reading: with it, the difference of two times would be the time
@@ -118,7 +129,7 @@ func (m *Manager) step(ctx context.Context) (time.Duration, error) {
 	}
 	now := m.now()
 	seen.state.ReadOnly = !m.options.IsLeader()
-	m.state.Store(&seen.state)
+	m.last.Store(&result{seen.state, readErr})
 	action, reason := certs.Next(seen.state, now)
 	if action.Kind == certs.Nothing {
 		m.options.Log.V(1).Info("nothing to do for the serving certificate", "reason", reason)
@@ -130,7 +141,9 @@ func (m *Manager) step(ctx context.Context) (time.Duration, error) {
 	err := m.do(ctx, seen, action, now)
 	m.options.Recorder.CertificateAction(action.Kind, outcome(err))
 	if err != nil {
-		return 0, errors.Join(fmt.Errorf("%s, because %s: %w", action.Kind, reason, err), readErr)
+		err = errors.Join(fmt.Errorf("%s, because %s: %w", action.Kind, reason, err), readErr)
+		m.last.Store(&result{seen.state, err})
+		return 0, err
 	}
 	if seen.problem != nil {
 		m.options.Log.Info("replaced a CA Secret that could not be used", "secret", m.secret.name, "why", seen.problem.Error())

@@ -64,8 +64,8 @@ func (m *Manager) readSecret(ctx context.Context, seen *observation) error {
 // stale falls back on what an earlier look found in the Secret.
 func (m *Manager) stale(seen *observation, err error) error {
 	seen.state.Secret, seen.state.Authorities = certs.SecretUnread, certs.Authorities{}
-	if last := m.state.Load(); last != nil && (last.Secret == certs.SecretPresent || last.Secret == certs.SecretStale) {
-		seen.state.Secret, seen.state.Authorities = certs.SecretStale, last.Authorities
+	if last := m.last.Load(); last != nil && (last.state.Secret == certs.SecretPresent || last.state.Secret == certs.SecretStale) {
+		seen.state.Secret, seen.state.Authorities = certs.SecretStale, last.state.Authorities
 	}
 	return err
 }

@@ -178,9 +178,12 @@ func TestWithoutAPermissionTheReplicaSaysWhatItLacks(t *testing.T) {
 				}
 				return nil
 			})
-			if err := m.Ready(); err == nil {
-				t.Error("the replica is ready")
-			}
+			e.waitFor("Ready to tell", func() error {
+				if err := m.Ready(); err == nil || !strings.Contains(err.Error(), tc.want) {
+					return fmt.Errorf("Ready returned %w, want it to name %s", err, tc.want)
+				}
+				return nil
+			})
 		})
 	}
 }

@@ -66,8 +66,8 @@ type Webhook struct {
 func (m *Manager) Status(ctx context.Context) (Status, error) {
 	// A Manager of its own keeps the memory of the one that runs out of it.
 	looker := &Manager{options: m.options, targets: m.targets, secret: m.secret, known: map[string]configuration{}}
-	if last := m.state.Load(); last != nil {
-		looker.leaf = last.Leaf
+	if last := m.last.Load(); last != nil {
+		looker.leaf = last.state.Leaf
 	}
 	seen, err := looker.observe(ctx)
 	if err != nil {

@@ -6,6 +6,7 @@ package config
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -33,7 +34,7 @@ type RouterPolicy struct {
 	// NoMesh is the same for a cluster without any revision: Warn (default) or Deny.
 	NoMesh routing.Level `json:"noMesh,omitempty"`
 	// Rules sets the level of single rules of version skew and references: Deny, Warn or Off.
-	Rules map[skew.Rule]skew.Level `json:"rules,omitempty"`
+	Rules Levels `json:"rules,omitempty"`
 	// ControlPlaneVersion says which version of a control plane its data plane has to fit: Running (default), so
 	// that components follow once it really runs, or Declared.
 	ControlPlaneVersion skew.VersionSource `json:"controlPlaneVersion,omitempty"`
@@ -41,6 +42,25 @@ type RouterPolicy struct {
 	ZTunnel             ZTunnel            `json:"ztunnel,omitzero"`
 	// OperatorServiceAccounts are user names that are warned and never denied. The list replaces the default one.
 	OperatorServiceAccounts []string `json:"operatorServiceAccounts,omitempty"`
+}
+
+// Levels are levels by rule. Off may be written without quotes, which YAML reads as false.
+type Levels map[skew.Rule]skew.Level
+
+// UnmarshalJSON reads the levels.
+func (l *Levels) UnmarshalJSON(data []byte) error {
+	var raw map[skew.Rule]any
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return err
+	}
+	*l = make(Levels, len(raw))
+	for rule, value := range raw {
+		if value == false {
+			value = string(skew.Off)
+		}
+		(*l)[rule] = skew.Level(fmt.Sprint(value)) // validation names what is no level
+	}
+	return nil
 }
 
 // CNI adjusts the rules about IstioCNI.

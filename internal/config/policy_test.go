@@ -44,11 +44,11 @@ func TestParse(t *testing.T) {
 			wantErr: `apiVersion: Unsupported value: "revision-router.io/v9"`,
 		},
 		"rules, cni, ztunnel and operators are read": {
-			file: head + "rules: {CNISkew: Warn}\ncontrolPlaneVersion: Declared\ncni: {maxAhead: 1}\n" +
+			file: head + "rules: {CNISkew: Warn, ZTunnelDrain: Off}\ncontrolPlaneVersion: Declared\ncni: {maxAhead: 1}\n" +
 				"ztunnel: {drainSeconds: 60}\noperatorServiceAccounts: [a]\n",
 			want: func() RouterPolicy {
 				p := Default()
-				p.Rules = map[skew.Rule]skew.Level{skew.CNISkew: skew.Warn}
+				p.Rules = Levels{skew.CNISkew: skew.Warn, skew.ZTunnelDrain: skew.Off}
 				p.ControlPlaneVersion, p.CNI.MaxAhead, p.ZTunnel.DrainSeconds = skew.Declared, 1, 60
 				p.OperatorServiceAccounts = []string{"a"}
 				return p
@@ -59,6 +59,9 @@ func TestParse(t *testing.T) {
 		},
 		"a level of a rule that does not exist is refused": {
 			file: head + "rules: {CNISkew: Perhaps}\n", wantErr: `rules[CNISkew]: Unsupported value: "Perhaps"`,
+		},
+		"a level that is a number is refused": {
+			file: head + "rules: {CNISkew: 1}\n", wantErr: `rules[CNISkew]: Unsupported value: "1"`,
 		},
 		"a rule that cannot deny is not set to Deny": {
 			file: head + "rules: {UnknownVersion: Deny}\n", wantErr: "UnknownVersion cannot be Deny",

@@ -19,7 +19,7 @@ func (k *check) subject() string { return describe(k.change.object().Ref()) }
 
 // patchVersion sets spec.version of a Sail object.
 func patchVersion(kind Kind, name, version string) string {
-	return fmt.Sprintf(`kubectl patch %s %s --type=merge -p '{"spec":{"version":"%s"}}'`,
+	return fmt.Sprintf(`kubectl patch %s %s --type=merge -p '{"spec":{"version":%q}}'`,
 		strings.ToLower(string(kind)), name, version)
 }
 
@@ -32,7 +32,8 @@ func (p *plane) raise(version Version) string {
 }
 
 // wait is the command that ends when a control plane runs what it declares. It looks at the Deployment: the
-// condition Ready of the IstioRevision is True for the old pods too (domain.md 3.2).
+// condition Ready of the IstioRevision is True for the old pods too (Sail
+// Operator, istiorevision_controller.go: it looks at no generation of the Deployment).
 func (p *plane) wait() string {
 	if p.pending {
 		return "kubectl wait --for=create deployment/" + p.deployment() + in(p.namespace) + " --timeout=5m && " +
@@ -122,7 +123,8 @@ func (v *view) leave(p *plane, to string) []string {
 func (v *view) pointing(p *plane) []string {
 	var names []string
 	for _, t := range v.mesh.Tags {
-		if slices.Contains(p.users.tags, t.Name) && (t.TargetName == "" || slices.Contains(v.refTargets(t.TargetKind, t.TargetName), p.name)) {
+		follows := t.TargetName == "" || slices.Contains(v.refTargets(t.TargetKind, t.TargetName), p.name)
+		if follows && slices.Contains(p.users.tags, t.Name) {
 			names = append(names, t.Name)
 		}
 	}

@@ -2,9 +2,9 @@ package skew
 
 // aliases warns of a version alias with RevisionBased.
 //
-// Source: domain.md 3.1, sail#2080: the revision is named after the version as it is written, so that its name stays
-// when the alias moves, and the operator updates it in place, without a canary and without a write of the Istio. The
-// fix under way there (sail#2262) names revisions after the resolved version.
+// Source: Sail Operator, getActiveRevisionName, and sail#2080: the revision is named after the version as it is
+// written, so that its name stays when the alias moves, and the operator updates it in place, without a canary and
+// without a write of the Istio. The fix under way there (sail#2262) names revisions after the resolved version.
 func aliases(k *check) []violation {
 	if k.change.Operation == Delete {
 		return nil

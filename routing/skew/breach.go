@@ -53,7 +53,7 @@ type breaches map[pair]breach
 func (c component) singleton() bool { return c.ref.Kind == KindCNI || c.ref.Kind == KindZTunnel }
 
 // components yields the data plane: IstioCNI and ZTunnel against every live revision, proxies and pinned images
-// against their own (design.md section 5; data plane against data plane is never compared, istio.io
+// against their own (data plane against data plane is compatible across all versions, istio.io
 // "Control Plane/Data Plane Skew").
 func (v *view) components(p Policy) iter.Seq[component] {
 	return func(yield func(component) bool) {

@@ -136,7 +136,7 @@ func (c Change) object() Object {
 }
 
 // exempt reports whether nothing about the change is judged. Each case fails open on purpose: a mesh that is
-// wrong already must stay repairable and removable (domain.md 8.27).
+// wrong already must stay repairable and removable.
 func (c Change) exempt(m *Mesh) bool {
 	o := c.object()
 	if o == nil || c.Subresource != "" {
@@ -152,8 +152,9 @@ func (c Change) exempt(m *Mesh) bool {
 		return false
 	}
 	before, after := c.Old.spec(), c.New.spec()
-	if n, ok := after.(Namespace); ok && !m.selectsNamespaces() {
-		before, after = before.(Namespace).istioLabels(), n.istioLabels()
+	old, isNamespace := before.(Namespace)
+	if n, ok := after.(Namespace); ok && isNamespace && !m.selectsNamespaces() {
+		before, after = old.istioLabels(), n.istioLabels()
 	}
 	return reflect.DeepEqual(before, after)
 }
@@ -215,35 +216,44 @@ func value(o Object) Object {
 	if v.IsNil() {
 		return nil
 	}
-	elem, ok := v.Elem().Interface().(Object)
+	elem, ok := reflect.TypeAssert[Object](v.Elem())
 	if !ok {
 		return nil
 	}
 	return elem
 }
 
-// withStatus gives New the status that Old has: a write of the object itself cannot change it.
+// withStatus gives New the status that Old, an object of the same type, has: a write of the object itself cannot
+// change it.
 func withStatus(before, after Object) Object {
-	switch n := after.(type) {
+	switch o := before.(type) {
 	case Istio:
-		o := before.(Istio)
-		n.Active = o.Active
-		// The operator has yet to see a new version: Active belongs to the old one until it has.
-		n.Observed = o.Observed && o.Version == n.Version && o.strategy() == n.strategy()
-		return n
+		if n, ok := after.(Istio); ok {
+			n.Active = o.Active
+			// The operator has yet to see a new version: Active belongs to the old one until it has.
+			n.Observed = o.Observed && o.Version == n.Version && o.strategy() == n.strategy()
+			return n
+		}
 	case Revision:
-		o := before.(Revision)
-		n.Istiod, n.Ready = o.running(), o.Ready
-		return n
+		if n, ok := after.(Revision); ok {
+			n.Istiod, n.Ready = o.running(), o.Ready
+			return n
+		}
 	case Tag:
-		n.Revision = before.(Tag).Revision
-		return n
+		if n, ok := after.(Tag); ok {
+			n.Revision = o.Revision
+			return n
+		}
 	case CNI:
-		n.DaemonSet = before.(CNI).DaemonSet
-		return n
+		if n, ok := after.(CNI); ok {
+			n.DaemonSet = o.DaemonSet
+			return n
+		}
 	case ZTunnel:
-		n.DaemonSet = before.(ZTunnel).DaemonSet
-		return n
+		if n, ok := after.(ZTunnel); ok {
+			n.DaemonSet = o.DaemonSet
+			return n
+		}
 	}
 	return after
 }

@@ -55,7 +55,7 @@ func families() []func(*check) []violation {
 }
 
 func newCheck(m *Mesh, c Change, p Policy) *check {
-	before, after := m, m
+	var before, after *Mesh
 	switch c.Operation {
 	case Create:
 		before, after = m.remove(c.New.Ref()), m.put(c.New)
@@ -69,9 +69,10 @@ func newCheck(m *Mesh, c Change, p Policy) *check {
 	if c.Operation == Update && (c.is(KindCNI) || c.is(KindZTunnel)) {
 		follower = c.New.Ref().Kind
 	}
-	k.oldBreaches = k.before.breaches(p, follower)
-	k.newBreaches = k.after.breaches(p, follower)
-	k.worsened = k.worse()
+	if k.newBreaches = k.after.breaches(p, follower); len(k.newBreaches) > 0 {
+		k.oldBreaches = k.before.breaches(p, follower)
+		k.worsened = k.worse()
+	}
 	return k
 }
 
@@ -104,8 +105,8 @@ func (k *check) findings(violations []violation) []Finding {
 	return list
 }
 
-// excuse turns a denial into a warning for an operator, and where the object says that it is meant (design.md
-// section 5). Everybody else is denied: fail closed.
+// excuse turns a denial into a warning for an operator, and where the object says that it is meant.
+// Everybody else is denied: fail closed.
 func (k *check) excuse(f *Finding) {
 	switch {
 	case k.policy.excused(k.change.User):

@@ -6,7 +6,7 @@ import "slices"
 // gateways and waypoints by the versions of their pods, and Gateways by the image they pin.
 //
 // Source: istio.io supported-releases ("The Istio control plane can be one version ahead of the data plane.
-// However, the data plane cannot be ahead of control plane"), update guide 3.3, design.md section 5. A proxy counts
+// However, the data plane cannot be ahead of control plane"), update guide 3.3. A proxy counts
 // against the revision that it connects to and no other, and never against another proxy.
 func dataPlane(k *check) []violation {
 	var found []violation

@@ -11,10 +11,11 @@ const kubernetesGraceSeconds = 30
 // terminationGracePeriodSeconds expires, the old Ztunnel forcefully terminates any remaining connections"), which
 // knows the two ways out. Every change of the version replaces the pods, a patch as much as a minor.
 func zTunnelDrain(k *check) []violation {
-	if k.change.Operation != Update || !k.change.is(KindZTunnel) {
+	from, existed := k.change.Old.(ZTunnel)
+	to, ok := k.change.New.(ZTunnel)
+	if k.change.Operation != Update || !existed || !ok {
 		return nil
 	}
-	from, to := k.change.Old.(ZTunnel), k.change.New.(ZTunnel)
 	grace := to.GraceSeconds
 	if grace == 0 {
 		grace = kubernetesGraceSeconds

@@ -21,6 +21,7 @@ func TestWhatContinuesIsNotWorse(t *testing.T) {
 		"a new revision that is ahead where the old one was behind": {
 			mesh: behind, change: toVersion(istio("v1.28.5", skew.RevisionBased), "v1.25.4"),
 			want: []string{"Deny SingletonSqueeze"},
+			says: []string{"Go through v1.27 first", "move everything off revision default-v1-28-5"},
 		},
 		"the same with the squeeze switched off": {
 			mesh: behind, change: toVersion(istio("v1.28.5", skew.RevisionBased), "v1.25.4"),
@@ -177,10 +178,6 @@ func TestWhatIsBeingDeletedDoesNotCount(t *testing.T) {
 }
 
 func TestEnableNamespacesByDefault(t *testing.T) {
-	mesh := revisionBased("v1.29.6", "v1.30.3")
-	mesh.CNI = new(cni("v1.29.6"))
-	mesh.Revisions[0].Injection.EnableNamespacesByDefault = true
-	mesh.Tags = []routing.Tag{tag("default", "IstioRevision", "default-v1-29-6", "default-v1-29-6").Tag}
 	leftover := inPlace("v1.29.6")
 	leftover.Istios, leftover.Namespaces = nil, nil
 	leftover.Revisions[0].Injection.EnableNamespacesByDefault = true
@@ -202,6 +199,10 @@ func TestEnableNamespacesByDefault(t *testing.T) {
 }
 
 func TestOddsAndEnds(t *testing.T) {
+	ownerless := with(revisionBased("v1.29.6"), func(m *skew.Mesh) {
+		m.Revisions[0].Istio = ""
+		m.Tags = []routing.Tag{tag("prod", "Istio", "default", "").Tag}
+	})
 	both := revisionBased("v1.29.6", "v1.30.3")
 	both.CNI = new(cni("v1.29.6"))
 	remote := revisionBased("v1.30.3")
@@ -213,6 +214,9 @@ func TestOddsAndEnds(t *testing.T) {
 		m.Workloads = []skew.Workload{digest}
 	})
 	run(t, map[string]tc{
+		"an active revision without an owner reference is the Istio's": {
+			mesh: ownerless, change: create(namespace("shop", "istio.io/rev=prod")),
+		},
 		"pods that run with a revision and name it count once": {
 			mesh: with(both, func(m *skew.Mesh) {
 				w := deployment("plain", "app", "default-v1-29-6", "v1.29.6")

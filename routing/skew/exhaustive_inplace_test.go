@@ -236,11 +236,10 @@ func TestEveryInPlaceMesh(t *testing.T) {
 	t.Parallel()
 	states, changes := 0, 0
 	for i, p := range inPlaceTables() {
-		n := 1
 		if i > 0 && !longWalk() {
-			n = 7 // co-prime to the size of every dimension, so that each is still seen with all its values
+			p.versions = 3 // still every state, of a smaller range
 		}
-		s, c := p.model().compare(t, n)
+		s, c := p.model().compare(t, 1)
 		states, changes = states+s, changes+c
 	}
 	t.Logf("compared %d changes in %d states", changes, states)

@@ -16,7 +16,7 @@ const (
 )
 
 // class returns the GatewayClass of a Gateway. A custom class of a controller of Istio's is as good as its own
-// (domain.md 5.2): the name alone decides nothing.
+// (istio, gatewaycommon/deploymentcontroller.go looks at the controller): the name alone decides nothing.
 func (v *view) class(g Gateway) GatewayClass {
 	for _, c := range v.mesh.GatewayClasses {
 		if c.Name == g.Class {
@@ -51,8 +51,8 @@ func (v *view) owned(g Gateway) bool {
 }
 
 // waypoint reports whether the Gateway can serve as a waypoint. istiod takes any Gateway with an address for one
-// (domain.md 5.3), and traffic then breaks at an ingress; so the class decides, and for a class of somebody else's
-// whether the Gateway is made for HBONE.
+// (ambient/waypoints.go, gatewayToWaypointTransform), and traffic then breaks at an ingress; so the class decides,
+// and for a class of somebody else's whether the Gateway is made for HBONE.
 func (v *view) waypoint(g Gateway) bool {
 	switch v.class(g).Controller {
 	case controllerWaypoint, controllerEastWest, controllerAgentgatewayWaypoint:

@@ -4,7 +4,7 @@ import "github.com/revision-router/revision-router/routing"
 
 // gatewayOwners finds Gateways that no revision would adopt.
 //
-// Source: domain.md 5.1 and 8.40, istio pkg/revisions/tag_watcher.go, istio#51101 and #55392: an unlabelled Gateway
+// Source: istio, pkg/revisions/tag_watcher.go, istio#51101 and #55392: an unlabelled Gateway
 // with RevisionBased and no tag "default" is never programmed, and one that was keeps serving at its old version
 // after the old istiod is gone. An own label that names nothing is UnknownRevisionLabel.
 func gatewayOwners(k *check) []violation {
@@ -35,7 +35,8 @@ func gatewayOwners(k *check) []violation {
 		rule: GatewayOwner,
 		what: "no revision would adopt " + some(refNames(orphans)) + ": without " + routing.LabelRevision +
 			" on Gateway or namespace it takes the default revision, and nothing is named default.",
-		todo:    "Add the label " + routing.LabelRevision + " to the Gateway, with one of: " + k.after.known() + ", or create an IstioRevisionTag default",
+		todo: "Add the label " + routing.LabelRevision + " to the Gateway, with one of: " + k.after.known() +
+			", or create an IstioRevisionTag default",
 		objects: orphans, soft: k.after.routing.Empty(),
 	}
 	if v.soft {

@@ -2,10 +2,11 @@ package skew
 
 // inPlaceStep finds a control plane that is raised in place by more than one minor version.
 //
-// Source: update guide 2.2 and 2.2.3 ("you can increment the version by only one minor release at a time"); design.md
-// section 5. Measured from what its istiod runs, or from what was declared where that is not known: declared
-// versions that were never rolled out are no steps. Two revisions of a RevisionBased Istio are never compared
-// (domain.md 8.29), because each is a control plane of its own. Going down is judged by what would be ahead then.
+// Source: update guide 2.2 and 2.2.3 ("you can increment the version by only one minor release at a time"). Measured
+// from what its istiod runs, or from what was declared where that is not known: declared versions that were never
+// rolled out are no steps. Two revisions of a RevisionBased Istio are never compared (update guide 2.3: "upgrades
+// across more than one minor version"), because each is a control plane of its own. Going down is judged by what
+// would be ahead then.
 func inPlaceStep(k *check) []violation {
 	if k.change.Operation == Delete || !k.change.is(KindIstio) && !k.change.is(KindRevision) {
 		return nil

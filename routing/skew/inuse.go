@@ -8,9 +8,9 @@ import (
 
 // inUse finds the deletion of something that is still used.
 //
-// Source: domain.md 3.3 and 3.4 (nothing in the Sail Operator blocks it, and its own InUse is wrong in both
-// directions), 6.8, design.md section 5. What was admitted is not judged again: the deletion of a revision whose Istio
-// is gone or going is the garbage collector's work.
+// Source: Sail Operator, pkg/revision/references.go and prune.go (nothing blocks a deletion, and InUse is wrong in
+// both directions, sail#2100), istio#35590 (webhooks that outlive their revision). What was admitted is not judged
+// again: the deletion of a revision whose Istio is gone or going is the garbage collector's work.
 func inUse(k *check) []violation {
 	if k.change.Operation != Delete {
 		return nil

@@ -62,7 +62,7 @@ type Revision struct {
 	// Istiod is the rollout of its istiod Deployment.
 	Istiod Rollout
 	// Ready is the condition Ready. It is used only where no Deployment is found: right after a change of the
-	// version it still describes the old pods (domain.md 3.2).
+	// version it still describes the old pods (Sail Operator, istiorevision_controller.go).
 	Ready Readiness
 }
 
@@ -96,7 +96,7 @@ type Rollout struct {
 	PodVersions []string
 }
 
-// CNI is the IstioCNI. Its own status tells no version (domain.md 3.5).
+// CNI is the IstioCNI. Its own status tells no version.
 type CNI struct {
 	Name, Namespace, Version string
 	// Ambient: the profile is an ambient one, or values.cni.ambient.enabled is set.
@@ -109,7 +109,7 @@ type CNI struct {
 type ZTunnel struct {
 	Name, Namespace, Version string
 	// TargetKind (Istio or IstioRevision) and TargetName are spec.targetRef. It decides which istiod ZTunnel
-	// connects to, not its version (domain.md 8.25).
+	// connects to, not its version (sail#1225).
 	TargetKind, TargetName string
 	// Revision is values.ztunnel.revision, for a ZTunnel without targetRef; empty means the default revision.
 	Revision string
@@ -167,7 +167,7 @@ type Namespace struct {
 }
 
 // Consumer is a Service, ServiceEntry, WorkloadEntry or Pod with a label istio.io/use-waypoint. Each names its
-// waypoint alone: its namespace's labels are not mixed in (domain.md 5.3).
+// waypoint alone: its namespace's labels are not mixed in (istio ambient/waypoints.go, getUseWaypoint).
 type Consumer struct {
 	Kind                 Kind
 	Namespace, Name      string

@@ -8,7 +8,7 @@ import (
 
 // names finds a revision and a revision tag of one name, and two Istios that want revisions of one name.
 //
-// Source: domain.md 3.1 and 3.3, Sail Operator, pkg/validation (the older object keeps the name, the other one fails
+// Source: Sail Operator, pkg/validation (the older object keeps the name, the other one fails
 // with NameAlreadyExists). The usual case is an Istio that goes from InPlace to RevisionBased: tag "default" cannot
 // exist before revision "default" is gone, which its namespaces keep in use.
 func names(k *check) []violation {
@@ -57,7 +57,8 @@ func (k *check) revisionName(name, istio string) []violation {
 		tag := Ref{Kind: KindTag, Name: name}
 		return []violation{{
 			rule: NameConflict,
-			what: k.subject() + " needs a revision named " + name + ", but there is an " + tag.String() + ", which is older and keeps the name.",
+			what: k.subject() + " needs a revision named " + name + ", but there is an " + tag.String() +
+				", which is older and keeps the name.",
 			todo: "Choose another name, or delete the tag once nothing uses it", objects: []Ref{k.change.New.Ref(), tag},
 		}}
 	}

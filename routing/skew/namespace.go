@@ -8,9 +8,10 @@ import (
 
 // revisionLabels finds an istio.io/rev that names nothing.
 //
-// Source: domain.md 1.2 rows 7, 8 and 11 and 5.1: no webhook matches such a namespace, and no istiod adopts such a
-// Gateway ("Waiting for controller"), without a word anywhere. A name that leads to a revision of plain Istio is as
-// good as one of Sail's. Without any revision in the cluster it warns only: labels may come before the mesh.
+// Source: istio charts, mutatingwebhook.yaml and revision-tags-mwc.yaml, and pkg/revisions/tag_watcher.go: no webhook
+// matches such a namespace, and no istiod adopts such a Gateway ("Waiting for controller"), without a word anywhere.
+// A name that leads to a revision of plain Istio is as good as one of Sail's. Without any revision in the cluster it
+// warns only: labels may come before the mesh.
 func revisionLabels(k *check) []violation {
 	if k.change.Operation == Delete {
 		return nil
@@ -38,7 +39,8 @@ func revisionLabels(k *check) []violation {
 		return nil
 	}
 	return []violation{{
-		rule: UnknownRevisionLabel, what: k.subject() + " has " + routing.LabelRevision + "=" + label.Value + ", which " + problem + ".",
+		rule: UnknownRevisionLabel,
+		what: k.subject() + " has " + routing.LabelRevision + "=" + label.Value + ", which " + problem + ".",
 		todo: todo, objects: []Ref{k.change.New.Ref()}, soft: k.after.routing.Empty(),
 	}}
 }
@@ -75,8 +77,8 @@ func (v *view) known() string {
 
 // injectionLabels warns of labels on a Namespace that do not do what they seem to say.
 //
-// Source: domain.md 1.2 rows 1, 3 and 4 (istio-injection with any other value switches everything off; beside it,
-// istio.io/rev counts for Gateways only), 1.7 and istio#60313 (an ambient namespace with istio.io/rev is
+// Source: istio charts, mutatingwebhook.yaml (istio-injection with any other value switches everything off; beside it,
+// istio.io/rev counts for Gateways only), and istio#60313 (an ambient namespace with istio.io/rev is
 // injected). Each is said once, by the change that brings it about.
 func injectionLabels(k *check) []violation {
 	ns, ok := k.change.New.(Namespace)
@@ -107,7 +109,8 @@ func (v *view) labelWarnings(ns Namespace) []violation {
 			"Use enabled or disabled")
 	}
 	if labels.Injection.Present && labels.Revision.Present {
-		warn(InjectionLabels, "has istio-injection and istio.io/rev: pods follow istio-injection alone.", "Remove one of the two labels")
+		warn(InjectionLabels, "has istio-injection and istio.io/rev: pods follow istio-injection alone.",
+			"Remove one of the two labels")
 	}
 	if labels.Injection.Is("enabled") && len(v.targets(routing.DefaultRevision)) == 0 && !v.routing.Empty() {
 		warn(InjectionLabels, "has istio-injection=enabled, but no revision and no tag is named default: its pods are refused.",

@@ -2,8 +2,8 @@ package skew
 
 // cniAndZTunnel finds an IstioCNI and a ZTunnel that are more than one minor version apart.
 //
-// Source: istio.io#14562 ("the explicit upgrade skew concern is now between CNI agent and ztunnel"), istio#58523,
-// design.md section 5. Where a control plane is live its own two rules say it already; this one is for when none is.
+// Source: istio.io#14562 ("the explicit upgrade skew concern is now between CNI agent and ztunnel"), istio#58523.
+// Where a control plane is live its own two rules say it already; this one is for when none is.
 func cniAndZTunnel(k *check) []violation {
 	if k.change.Operation == Delete || !k.change.is(KindCNI) && !k.change.is(KindZTunnel) {
 		return nil

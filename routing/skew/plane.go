@@ -49,7 +49,7 @@ const (
 func (c claim) declared() bool { return c.source == byIstio || c.source == byRevision }
 
 // live: the data plane has to fit it. It exists and is an Istio's active one, or something uses it; the condition
-// InUse alone is not enough (domain.md 3.4).
+// InUse alone is not enough (see users).
 func (p *plane) live() bool { return p.active || p.users.any() }
 
 // claimed returns the version of one source.
@@ -81,7 +81,7 @@ func (p *plane) lowest(keep func(claim) bool) (low Version, ok bool) {
 	return low, ok
 }
 
-// deployment is the name of its istiod (domain.md 3.2).
+// deployment is the name of its istiod (chart istio-discovery: the revision "default" has no suffix).
 func (p *plane) deployment() string {
 	if p.name == "default" {
 		return "istiod"
@@ -123,7 +123,7 @@ func (r Rollout) claims() []claim {
 	v := Parse(r.Version)
 	list = []claim{{source: byPods, version: v}}
 	// The old pods have gone once every pod is of the newest template; how many of them are ready does not
-	// matter for the version (domain.md 3.2: a scale-up makes Ready False).
+	// matter for the version: a scale-up makes the condition Ready False.
 	if done := r.Observed && r.Updated >= r.Pods; !done && v.Known() {
 		list = append(list, claim{source: assumedPods, version: v.next(-1)})
 	}

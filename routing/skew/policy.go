@@ -31,7 +31,7 @@ type Policy struct {
 	ControlPlaneVersion VersionSource
 	// OperatorServiceAccounts are the user names of the operators that reconcile Istio. They are warned, never
 	// denied: a denial would wedge the reconcile loop, and an alias moves without a write that could be
-	// refused (domain.md 3.6, 8.24).
+	// refused.
 	OperatorServiceAccounts []string
 	// DrainSeconds is the terminationGracePeriodSeconds from which ZTunnelDrain is silent; 0 means
 	// [DefaultDrainSeconds].
@@ -99,7 +99,7 @@ func (p Policy) Level(rule Rule) Level {
 	return level
 }
 
-// cniAhead is how far IstioCNI may be ahead. The ambient rule has no such room (domain.md 4.1, 8.31), and more
+// cniAhead is how far IstioCNI may be ahead. The ambient rule has no such room (istio.io ambient/upgrade/helm), and more
 // than one minor is not supported by anybody.
 func (p Policy) cniAhead(ambient bool) int {
 	if ambient {

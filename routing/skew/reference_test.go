@@ -94,21 +94,24 @@ func TestInUseDelete(t *testing.T) {
 	run(t, map[string]tc{
 		"a tag that namespaces use, naming them": {
 			mesh: mesh, change: remove(skew.Tag{Tag: mesh.Tags[1]}), want: []string{"Deny InUseDelete"},
-			says: []string{"InUseDelete: IstioRevisionTag prod is still used by namespace shop.",
-				"kubectl label namespace shop istio-injection- istio.io/rev=default-v1-29-6 --overwrite"},
+			says: []string{
+				"InUseDelete: IstioRevisionTag prod is still used by namespace shop.",
+				"kubectl label namespace shop istio-injection- istio.io/rev=default-v1-29-6 --overwrite",
+			},
 		},
 		"the default tag, by istio-injection": {
 			mesh: mesh, change: remove(skew.Tag{Tag: mesh.Tags[0]}), want: []string{"Deny InUseDelete"}, says: []string{"namespace bookinfo"},
 		},
 		"the default tag, by a Gateway without a label": {
 			mesh: with(unusedTag, func(m *skew.Mesh) { m.Gateways = []skew.Gateway{waypointGateway("bookinfo", "waypoint")} }), change: remove(skew.Tag{Tag: mesh.Tags[0]}),
-			want: []string{"Deny InUseDelete"}, says: []string{"Gateway bookinfo/waypoint"},
+			want: []string{"Deny InUseDelete"},
+			says: []string{"Gateway bookinfo/waypoint", "kubectl label gateway waypoint -n bookinfo istio.io/rev=default-v1-30-3 --overwrite"},
 		},
 		"a tag that pods name": {
 			mesh: with(unusedTag, func(m *skew.Mesh) {
 				m.Workloads = []skew.Workload{{Namespace: "plain", Kind: "Deployment", Name: "app", Label: "prod", Pods: 3}}
 			}),
-			change: remove(skew.Tag{Tag: mesh.Tags[1]}), want: []string{"Deny InUseDelete"}, says: []string{"Deployment plain/app (3 pods)"},
+			change: remove(skew.Tag{Tag: mesh.Tags[1]}), want: []string{"Deny InUseDelete"}, says: []string{"Deployment plain/app (3 pods)", "set the label istio.io/rev=default-v1-29-6 in the pod template"},
 		},
 		"a tag that nothing uses": {mesh: unusedTag, change: remove(skew.Tag{Tag: mesh.Tags[1]})},
 		"a revision that a tag points at": {

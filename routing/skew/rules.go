@@ -4,7 +4,7 @@ package skew
 // the documentation.
 type Rule string
 
-// Rules about versions: design.md section 5, first table.
+// Rules about versions.
 const (
 	InPlaceStep      Rule = "InPlaceStep"
 	DataPlaneBehind  Rule = "DataPlaneBehind"
@@ -16,7 +16,7 @@ const (
 	UnknownVersion   Rule = "UnknownVersion"
 )
 
-// Rules about references and labels: design.md section 5, below the table.
+// Rules about references and labels.
 const (
 	TagTarget              Rule = "TagTarget"
 	NameConflict           Rule = "NameConflict"
@@ -55,12 +55,18 @@ type RuleInfo struct {
 
 // Rules lists every rule in the order in which findings are sorted. The list is closed. A rule whose default is
 // Warn describes a risk and not a broken state; a policy may raise it, with the exception of UnknownVersion: a
-// version that cannot be read must never deny anything (design.md section 5).
+// version that cannot be read must never deny anything.
 func Rules() []RuleInfo {
-	return []RuleInfo{
+	list := rules()
+	return list[:]
+}
+
+// rules is an array, so that looking up a rule allocates nothing.
+func rules() [19]RuleInfo {
+	return [...]RuleInfo{
 		{InPlaceStep, Deny, "a control plane that is updated in place is raised by more than one minor version"},
 		{DataPlaneBehind, Deny, "a sidecar, gateway or waypoint is more than one minor version behind its control plane"},
-		{DataPlaneAhead, Deny, "a sidecar, gateway or waypoint is ahead of its control plane, or a control plane is lowered below IstioCNI or ZTunnel"},
+		{DataPlaneAhead, Deny, "a proxy is ahead of its control plane, or a control plane is lowered below IstioCNI or ZTunnel"},
 		{SingletonSqueeze, Deny, "live revisions are so far apart that no version of IstioCNI or ZTunnel fits all of them"},
 		{CNISkew, Deny, "IstioCNI is ahead of a live revision, or more than one minor version behind it"},
 		{ZTunnelSkew, Deny, "ZTunnel is ahead of a live revision, or more than one minor version behind it"},
@@ -81,7 +87,7 @@ func Rules() []RuleInfo {
 }
 
 func (r Rule) info() (info RuleInfo, order int) {
-	for i, known := range Rules() {
+	for i, known := range rules() {
 		if known.Rule == r {
 			return known, i
 		}

@@ -28,7 +28,8 @@ func TestSingletonsFollowTheRunningControlPlane(t *testing.T) {
 	run(t, map[string]tc{
 		"the Istio of one apply passes": {mesh: ambient("v1.29.6"), change: toVersion(istio("v1.29.6", skew.InPlace), "v1.30.3")},
 		"its IstioCNI has to wait for the control plane": {mesh: written, change: raiseCNI, want: []string{"Deny CNISkew"}, says: []string{
-			"which declares v1.30.3 but still runs v1.29.6", "wait for the control plane: kubectl rollout status deployment/istiod -n istio-system; then retry."}},
+			"which declares v1.30.3 but still runs v1.29.6", "wait for the control plane: kubectl rollout status deployment/istiod -n istio-system; then retry.",
+		}},
 		"its ZTunnel has to wait for the control plane":     {mesh: written, change: raiseZTunnel, want: []string{"Deny ZTunnelSkew"}, says: []string{"wait for"}},
 		"still so once the IstioRevision is written":        {mesh: reconciled, change: raiseCNI, want: []string{"Deny CNISkew"}, says: []string{"wait for"}},
 		"still so while istiod rolls, old pods not known":   {mesh: half, change: raiseCNI, want: []string{"Deny CNISkew"}, says: []string{"has not replaced all its pods yet", "wait for"}},
@@ -48,8 +49,10 @@ func TestSingletonsFollowTheRunningControlPlane(t *testing.T) {
 		"ahead of what is declared needs the control plane raised": {
 			mesh: ambient("v1.29.6"), change: raiseCNI,
 			want: []string{"Deny CNISkew"},
-			says: []string{"CNISkew: IstioCNI default v1.30.3 would run ahead of revision default (v1.29.6), the active revision of Istio default.",
-				"Raise the control plane first and wait for it: kubectl patch istio default"},
+			says: []string{
+				"CNISkew: IstioCNI default v1.30.3 would run ahead of revision default (v1.29.6), the active revision of Istio default.",
+				"Raise the control plane first and wait for it: kubectl patch istio default",
+			},
 		},
 		"two minors behind is refused": {
 			mesh: ambient("v1.30.3"), change: toVersion(cni("v1.30.3"), "v1.28.5"),
@@ -130,7 +133,7 @@ func TestSingletonsFitEveryLiveRevision(t *testing.T) {
 	raiseZTunnel := toVersion(*both.ZTunnel, "v1.30.3")
 	run(t, map[string]tc{
 		"they may stay where both fit": {mesh: used, change: toVersion(cni("v1.29.6"), "v1.29.4")},
-		"pods of the old revision hold IstioCNI back, as in the design": {
+		"pods of the old revision hold IstioCNI back, with what to do about it": {
 			mesh: used, change: raise, want: []string{"Deny CNISkew"},
 			says: []string{"CNISkew: IstioCNI default v1.30.3 would run ahead of revision default-v1-29-6 (v1.29.6), which 14 pods still use. " +
 				"Move them first: kubectl rollout restart deployment -n bookinfo; then retry."},

@@ -5,7 +5,7 @@ import "slices"
 // singletons finds an IstioCNI or ZTunnel that does not fit every live control plane.
 //
 // Source: update guide 3.3 and 4.1 ("compatible with a control plane running the same minor version or one minor
-// version higher"), domain.md 4.2 and 4.3, design.md section 5. Both are singletons: one version has to fit all
+// version higher"), istio.io ambient/upgrade/helm. Both are singletons: one version has to fit all
 // live revisions, so with {n, n+1} they stay at n until revision n is unused. For sidecars only, cni.maxAhead: 1
 // gives IstioCNI istio.io's room (setup/additional-setup/cni). They follow a control plane once it runs.
 //
@@ -105,8 +105,9 @@ func (p *plane) stillRuns(c claim) string {
 		return "does not run yet"
 	case assumedPods:
 		return "has not replaced all its pods yet"
+	default:
+		return "still runs " + show(c.version)
 	}
-	return "still runs " + show(c.version)
 }
 
 // leavesBehind words a change of a control plane that a singleton does not fit.

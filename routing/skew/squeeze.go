@@ -2,9 +2,9 @@ package skew
 
 // squeezed finds live control planes so far apart that no version of a singleton fits all of them.
 //
-// Source: domain.md 4.3, design.md section 5. A RevisionBased Istio may jump from n to n+2, and sidecars do not mind;
-// but IstioCNI and ZTunnel may neither be ahead of n nor more than one behind n+2. It is refused when the second
-// revision is written, because afterwards there is no way to repair it but to remove one of them.
+// Source: it follows from singletons and update guide 2.3. A RevisionBased Istio may jump from n to n+2, and sidecars
+// do not mind; but IstioCNI and ZTunnel may neither be ahead of n nor more than one behind n+2. It is refused when
+// the second revision is written, because afterwards there is no way to repair it but to remove one of them.
 func squeezed(k *check) []violation {
 	var found []violation
 	for _, kind := range []Kind{KindCNI, KindZTunnel} {

@@ -4,14 +4,14 @@ import "github.com/revision-router/revision-router/routing"
 
 // tags finds a revision tag whose target cannot work.
 //
-// Source: domain.md 3.3 and Sail Operator, controllers/istiorevisiontag: RefNotFound for a target that is missing,
+// Source: Sail Operator, controllers/istiorevisiontag: RefNotFound for a target that is missing,
 // and "IstioRevisionTag cannot reference a remote IstioRevision". A target that is being deleted takes the tag's
 // webhook with it: pods are then refused by a Service that is gone.
 func tags(k *check) []violation {
-	if k.change.Operation == Delete || !k.change.is(KindTag) {
+	t, ok := k.change.New.(Tag)
+	if k.change.Operation == Delete || !ok {
 		return nil
 	}
-	t := k.change.New.(Tag)
 	old, _ := k.change.Old.(Tag)
 	if k.change.Operation == Update && old.TargetKind == t.TargetKind && old.TargetName == t.TargetName {
 		return nil

@@ -2,7 +2,7 @@ package skew
 
 // unknownVersions warns where a change of a version cannot be judged.
 //
-// Source: design.md section 5 ("master and what cannot be parsed is unknown: warn, never deny"), domain.md 3.6.
+// Source: Sail Operator, versions.yaml (master moves without a minor) and ApplyDigests (images without a tag).
 // Only a change of the version itself says so: an unknown version that was there before is no news.
 func unknownVersions(k *check) []violation {
 	text, changed := k.newVersion()

@@ -10,7 +10,7 @@ import (
 )
 
 // users is who refers to a control plane or to a tag. The condition InUse of Sail is not asked: it counts failed
-// pods and tags that nobody uses, and misses Gateways, ambient pods and ZTunnel (domain.md 3.4).
+// pods and tags that nobody uses, and misses Gateways, ambient pods and ZTunnel (pkg/revision/references.go, sail#2100).
 type users struct {
 	namespaces, tags []string
 	gateways         []Ref
@@ -178,7 +178,7 @@ func (v *view) targets(name string) []string {
 }
 
 // ztunnelTargets are the planes that ZTunnel connects to. Without targetRef and revision it is the default
-// revision's Service istiod, which a revision tag does not provide (domain.md 3.5).
+// revision's Service istiod, which a revision tag does not provide (ztunnel chart, XDS_ADDRESS).
 func (v *view) ztunnelTargets() []string {
 	z := v.mesh.ZTunnel
 	switch {

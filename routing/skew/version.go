@@ -9,7 +9,7 @@ import (
 // Version is an Istio version as far as skew is concerned: major and minor count, the rest only orders and
 // prints. The zero value is the unknown version of an empty text. Versions are comparable with ==.
 //
-// Known forms (design.md section 5, domain.md 3.6 and 8.33): v1.30.3 and 1.30.3 (Deployment labels and image
+// Known forms: v1.30.3 and 1.30.3 (Deployment labels and image
 // tags carry no v), v1.30 and the alias v1.30-latest, pre-releases (v1.31.0-beta.1, v1.32.0-alpha.527f8d6c) and
 // vendor suffixes (1.29.6-distroless, 1.28.5_ossm). Everything else is unknown: master, digests, empty text.
 // An unknown version is never compared, so that it can warn and never deny.

@@ -76,7 +76,7 @@ func (v *view) addIstios() {
 		}
 		active := v.plane(o.Active)
 		if active != nil {
-			active.active = true
+			active.ownedBy(o)
 		}
 		if o.Observed && active != nil && o.strategy() == RevisionBased {
 			continue
@@ -86,12 +86,21 @@ func (v *view) addIstios() {
 			target = &plane{name: o.target(), istio: o.Name, namespace: o.Namespace, pending: true, remote: o.Remote}
 			v.planes = append(v.planes, target)
 		}
-		target.active = true
+		target.ownedBy(o)
 		wanted := Parse(o.Version)
 		for i := range target.claims {
 			target.claims[i].superseded = !o.Observed && target.claims[i].version != wanted
 		}
 		target.claims = append(target.claims, claim{source: byIstio, version: wanted})
+	}
+}
+
+// ownedBy makes the plane an active one of the Istio. Manifests without owner references do not tell otherwise whose
+// it is.
+func (p *plane) ownedBy(o Istio) {
+	p.active = true
+	if p.istio == "" {
+		p.istio = o.Name
 	}
 }
 
@@ -135,7 +144,7 @@ func (v *view) addRunning() {
 	}
 	for _, p := range v.planes {
 		if p.remote {
-			// Nothing here can tell what another cluster runs, and Ready may never become True (domain.md 3.2).
+			// Nothing here can tell what another cluster runs, and Ready may never become True.
 			continue
 		}
 		p.claims = append(p.claims, v.runningClaims(p)...)

@@ -22,7 +22,7 @@ func minor(n int) string { return fmt.Sprintf("v1.%d.3", 24+n) }
 // outside says how far a component is outside of what a control plane allows, by how many minors it is ahead.
 type outside struct{ behind, ahead int }
 
-// strict is the table of design.md section 5: cp-1 <= x <= cp. roomy is the one of cni.maxAhead: 1.
+// strict is cp-1 <= x <= cp, the rule of the update guide. roomy is the one of cni.maxAhead: 1.
 var (
 	strict = map[int]outside{
 		-5: {behind: 4}, -4: {behind: 3}, -3: {behind: 2}, -2: {behind: 1}, -1: {}, 0: {},

@@ -8,7 +8,7 @@ import (
 
 // waypoints finds references to a waypoint that do not work, and the deletion of a waypoint that is used.
 //
-// Source: domain.md 5.3 and 5.4, istio ambient/waypoints.go, update guide 3.6: traffic for a waypoint that is
+// Source: istio ambient/waypoints.go and istio.io#17520, update guide 3.6: traffic for a waypoint that is
 // missing, or that does not admit the namespace, goes straight to the destination, so that L7 policy fails open.
 func waypoints(k *check) []violation {
 	switch o := k.change.object().(type) {
@@ -61,7 +61,7 @@ func (k *check) binding(c Consumer, before Object) []violation {
 	}
 	g := c.target()
 	// A Namespace and the Gateway in it cannot be created the other way round; and for the other kinds a label
-	// without a waypoint is at most bypassed, which only the owner of the object can judge (domain.md 9.3).
+	// without a waypoint is at most bypassed, which only the owner of the object can judge.
 	soft := c.Kind != KindNamespace || k.change.Operation == Create && g.Namespace == c.Namespace || !c.UseWaypoint.Present
 	return []violation{{
 		rule: WaypointMissing, what: c.Ref().String() + " " + problem + ".", todo: todo,
@@ -84,12 +84,11 @@ func (k *check) gatewayBreaks(g Gateway) []violation {
 	}
 	return []violation{{
 		rule: WaypointMissing,
-		what: g.Ref().String() + " would no longer serve " + some(broken) + ", which " + verb(len(broken)) + " it: the last one " + why + ".",
+		what: g.Ref().String() + " would no longer serve " + some(broken) + ", which use" + third(len(broken)) +
+			" it: the last one " + why + ".",
 		todo: "Move them to another waypoint first", steps: unlabel(objects[1:]), objects: objects,
 	}}
 }
-
-func verb(n int) string { return "use" + third(n) }
 
 // waypointsGone judges the deletion of Gateways.
 func (k *check) waypointsGone(gone func(Gateway) bool) []violation {
@@ -186,9 +185,11 @@ func (v *view) bindingProblem(c Consumer) (problem, todo string) {
 	case !v.waypoint(g):
 		return names + ", which is no waypoint but a Gateway of class " + g.Class, "Name a Gateway of class istio-waypoint"
 	case !v.admits(g, c.Namespace):
-		return names + ", which admits no routes from namespace " + c.Namespace, "Set allowedRoutes.namespaces.from of its listener on port 15008 to All, or to a Selector that matches"
+		return names + ", which admits no routes from namespace " + c.Namespace,
+			"Set allowedRoutes.namespaces.from of its listener on port 15008 to All, or to a Selector that matches"
 	case !v.serves(g, c.Kind):
-		return names + ", which serves other traffic (" + LabelWaypointFor + "=" + v.trafficType(g) + ")", "Change that label, or name another waypoint"
+		return names + ", which serves other traffic (" + LabelWaypointFor + "=" + v.trafficType(g) + ")",
+			"Change that label, or name another waypoint"
 	}
 	return "", ""
 }

@@ -83,8 +83,10 @@ func TestWaypointReferences(t *testing.T) {
 		g.Listeners = []skew.Listener{{Protocol: "HTTP", Port: 80}, {Protocol: "HBONE", Port: 15008, From: "All"}}
 	})
 	selected := edited(waypointGateway("infra", "selected"), func(g *skew.Gateway) {
-		g.Listeners = []skew.Listener{{Protocol: "HBONE", Port: 15008, From: "Selector",
-			Selector: routing.Selector{{Key: "team", Operator: routing.OpIn, Values: []string{"a"}}}}}
+		g.Listeners = []skew.Listener{{
+			Protocol: "HBONE", Port: 15008, From: "Selector",
+			Selector: routing.Selector{{Key: "team", Operator: routing.OpIn, Values: []string{"a"}}},
+		}}
 	})
 	mesh.Gateways = []skew.Gateway{
 		waypointGateway("bookinfo", "waypoint"), waypointGateway("infra", "same"), all, selected,
@@ -112,7 +114,8 @@ func TestWaypointReferences(t *testing.T) {
 	run(t, map[string]tc{
 		"a waypoint of the same namespace": {mesh: mesh, change: use("istio.io/use-waypoint=waypoint")},
 		"a missing one": {mesh: mesh, change: use("istio.io/use-waypoint=gone"), want: deny, says: []string{
-			"WaypointMissing: Namespace bookinfo names waypoint bookinfo/gone, which does not exist", "istioctl waypoint apply -n bookinfo --name gone"}},
+			"WaypointMissing: Namespace bookinfo names waypoint bookinfo/gone, which does not exist", "istioctl waypoint apply -n bookinfo --name gone",
+		}},
 		"one of another namespace without saying so": {mesh: mesh, change: use("istio.io/use-waypoint=shared"), want: deny},
 		"a cross-namespace pair":                     {mesh: mesh, change: use(other("shared")...)},
 		"a cross-namespace pair that is missing":     {mesh: mesh, change: use(other("gone")...), want: deny, says: []string{"infra/gone"}},

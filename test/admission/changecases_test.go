@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/revision-router/revision-router/internal/sail"
 	"github.com/revision-router/revision-router/routing/skew"
@@ -104,5 +105,89 @@ func TestChangesOfReferences(t *testing.T) {
 		wantAdmitted(t, c.write("", cni("v1.29.6")))
 		wantRefusal(t, c.write("", istio("v1.31.1", "RevisionBased")), "SingletonSqueeze", "v1.30")
 		wantAdmitted(t, c.write("", istio("v1.30.3", "RevisionBased")))
+	})
+}
+
+// Data planes count: what runs behind or ahead of its control plane holds it back, and the refusal names it.
+func TestChangesWithADataPlane(t *testing.T) {
+	c := newChanges(t)
+	c.namespace("istio-system", nil)
+	wantAdmitted(t, c.write("", istio("v1.28.3", "InPlace")))
+	c.runs("default", "v1.28.3")
+	c.namespace("bookinfo", map[string]string{"istio-injection": "enabled"})
+	c.sidecar("bookinfo", "details-v1", "1.28.3")
+	wantAdmitted(t, c.write("", istio("v1.29.6", "InPlace")))
+	c.runs("default", "v1.29.6")
+
+	t.Run("a sidecar one minor behind holds the next step back", func(t *testing.T) {
+		c.eventually("the sidecar is seen", func() error {
+			return notYet(refused(c.try(istio("v1.30.3", "InPlace"))))
+		})
+		wantRefusal(t, c.write("", istio("v1.30.3", "InPlace")), "DataPlaneBehind", "v1.28.3",
+			"kubectl rollout restart deployment", "bookinfo")
+	})
+	c.removeSidecar("bookinfo", "details-v1")
+	c.sidecar("bookinfo", "details-v1", "1.29.6")
+	t.Run("restarted, it does not", func(t *testing.T) {
+		c.eventually("the restart is seen", func() error { return c.try(istio("v1.30.3", "InPlace")) })
+		wantAdmitted(t, c.write("", istio("v1.30.3", "InPlace")))
+		c.runs("default", "v1.30.3")
+	})
+	t.Run("a sidecar ahead of the control plane is no way back", func(t *testing.T) {
+		c.removeSidecar("bookinfo", "details-v1")
+		c.sidecar("bookinfo", "details-v1", "1.30.3")
+		c.eventually("the new sidecar is seen", func() error {
+			return notYet(refused(c.try(istio("v1.29.6", "InPlace"))))
+		})
+		wantRefusal(t, c.write("", istio("v1.29.6", "InPlace")), "DataPlaneAhead", "v1.30.3")
+	})
+	t.Run("an alias that the operator moves is admitted", func(t *testing.T) {
+		revision := sailObject("IstioRevision", "default", map[string]any{
+			"version": "v1.31.1", "namespace": "istio-system", "values": map[string]any{"revision": ""},
+		})
+		wantAdmitted(t, c.write(operator, revision))
+	})
+}
+
+func TestChangesOfWaypoints(t *testing.T) {
+	c := newChanges(t)
+	c.namespace("istio-system", nil)
+	wantAdmitted(t, c.write("", istio("v1.30.3", "InPlace")))
+	c.runs("default", "v1.30.3")
+	c.namespace("infra", nil)
+	c.namespace("bookinfo", nil)
+
+	t.Run("a revision that nobody is", func(t *testing.T) {
+		wantRefusal(t, c.gateway("infra", "waypoint", "istio-waypoint", func(o *unstructured.Unstructured) {
+			o.SetLabels(map[string]string{"istio.io/rev": "nobody"})
+		}), "UnknownRevisionLabel", "nobody")
+	})
+	t.Run("a proxy that is pinned two minors back", func(t *testing.T) {
+		wantRefusal(t, c.gateway("infra", "waypoint", "istio-waypoint", func(o *unstructured.Unstructured) {
+			o.SetAnnotations(map[string]string{skew.AnnotationProxyImage: "istio/proxyv2:1.28.3"})
+		}), "DataPlaneBehind", "v1.28.3")
+	})
+	wantAdmitted(t, c.gateway("infra", "waypoint", "istio-waypoint", nil))
+	use := map[string]string{"istio.io/use-waypoint": "waypoint", "istio.io/use-waypoint-namespace": "infra"}
+	t.Run("a waypoint whose listener admits its own namespace alone", func(t *testing.T) {
+		wantRefusal(t, c.label("bookinfo", use), "WaypointMissing", "infra/waypoint")
+	})
+	wantAdmitted(t, c.gateway("infra", "shared", "istio-waypoint", fromAll))
+	use["istio.io/use-waypoint"] = "shared"
+	t.Run("one that was created a moment ago and admits all", func(t *testing.T) {
+		wantAdmitted(t, c.label("bookinfo", use))
+	})
+	t.Run("an ingress gateway is no waypoint", func(t *testing.T) {
+		wantAdmitted(t, c.gateway("infra", "ingress", "istio", fromAll))
+		wantRefusal(t, c.label("bookinfo", map[string]string{
+			"istio.io/use-waypoint": "ingress", "istio.io/use-waypoint-namespace": "infra",
+		}), "WaypointMissing", "ingress")
+	})
+	t.Run("a waypoint that another namespace uses is not deleted", func(t *testing.T) {
+		gateways := c.dyn.Resource(gatewayResource()).Namespace("infra")
+		dry := metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}}
+		c.eventually("its use is seen", func() error { return notYet(refused(gateways.Delete(t.Context(), "shared", dry))) })
+		wantRefusal(t, gateways.Delete(t.Context(), "shared", metav1.DeleteOptions{}), "WaypointInUseDelete", "bookinfo")
+		wantAdmitted(t, gateways.Delete(t.Context(), "waypoint", metav1.DeleteOptions{}))
 	})
 }

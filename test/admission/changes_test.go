@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/revision-router/revision-router/internal/inventory"
 	"github.com/revision-router/revision-router/internal/mesh"
 	"github.com/revision-router/revision-router/internal/metrics"
 	"github.com/revision-router/revision-router/internal/sail"
@@ -54,6 +55,7 @@ func newChanges(t *testing.T) *changes {
 	h := &harness{t: t, config: c.Config()}
 	h.config.WarningHandler = rest.NoWarnings{}
 	h.must(cluster.InstallCRDs(t.Context(), h.config, sail.CRDs()))
+	h.must(cluster.InstallCRDs(t.Context(), h.config, inventory.CRDs()))
 	h.kube, err = kubernetes.NewForConfig(h.config)
 	h.must(err)
 	h.dyn, err = dynamic.NewForConfig(h.config)
@@ -148,16 +150,25 @@ func (c *changes) resource(o *unstructured.Unstructured) string {
 
 // write creates or updates the object as the user.
 func (c *changes) write(user string, o *unstructured.Unstructured) error {
+	return c.submit(user, o, nil)
+}
+
+// try does the same as a dry run.
+func (c *changes) try(o *unstructured.Unstructured) error {
+	return c.submit("", o, []string{metav1.DryRunAll})
+}
+
+func (c *changes) submit(user string, o *unstructured.Unstructured, dryRun []string) error {
 	client := c.as(user).Resource(sail.GroupVersion().WithResource(c.resource(o)))
 	current, err := client.Get(c.t.Context(), o.GetName(), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		_, err = client.Create(c.t.Context(), o, metav1.CreateOptions{})
+		_, err = client.Create(c.t.Context(), o, metav1.CreateOptions{DryRun: dryRun})
 		return err
 	}
 	c.must(err)
 	current.Object["spec"] = o.Object["spec"]
 	current.SetAnnotations(o.GetAnnotations())
-	_, err = client.Update(c.t.Context(), current, metav1.UpdateOptions{})
+	_, err = client.Update(c.t.Context(), current, metav1.UpdateOptions{DryRun: dryRun})
 	return err
 }
 

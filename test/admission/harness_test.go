@@ -26,6 +26,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/revision-router/revision-router/certs"
 	"github.com/revision-router/revision-router/internal/mesh"
@@ -37,7 +38,10 @@ import (
 	"github.com/revision-router/revision-router/webhook"
 )
 
-func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
+func TestMain(m *testing.M) {
+	ctrllog.SetLogger(logr.Discard())
+	os.Exit(cluster.Main(m))
+}
 
 const loopback = "127.0.0.1"
 

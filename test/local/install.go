@@ -50,7 +50,7 @@ func (e *Environment) install(ctx context.Context, binary string, objects []*uns
 			if err := e.writePolicy(object); err != nil {
 				return err
 			}
-		case "MutatingWebhookConfiguration":
+		case "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration":
 			base := fmt.Sprintf("https://%s:%d", loopback, webhookPort)
 			if err := CallByURL(object, base, nil); err != nil {
 				return err

@@ -28,6 +28,11 @@ cluster fail, since Helm does not take over an object of another release.
 0-istio-revision-router
 {{- end -}}
 
+{{/* Fixed so that a second install fails here too. Validating webhooks are called all at once, so this one needs no prefix. */}}
+{{- define "revision-router.validatingWebhook" -}}
+istio-revision-router
+{{- end -}}
+
 {{- define "revision-router.serviceAccountName" -}}
 {{- default (include "revision-router.fullname" .) .Values.serviceAccount.name -}}
 {{- end -}}

@@ -1,5 +1,5 @@
 {{/*
-What all entries have in common. Takes a list: the root context and the last element of the path.
+What all entries about pods have in common. Takes a list: the root context and the last element of the path.
 
 matchPolicy Equivalent: a pod that is created through another version of the API would still be seen.
 sideEffects None: true for dry runs as well, since deciding writes nothing.
@@ -52,4 +52,26 @@ router's check of that pod: Istio's webhooks do not look at these labels.
   operator: NotIn
   values:
     - istiod
+{{- end -}}
+
+{{/*
+What all entries about changes of the mesh have in common. Takes the root context.
+
+failurePolicy Ignore, the default, fails open: while no router answers, nobody is kept from repairing a mesh, and the
+operator from reconciling it. Fail is for those who would rather have no change than one that nobody judged.
+sideEffects None: true for dry runs as well, since judging writes nothing.
+matchPolicy Equivalent: a change through another version of the API would still be seen.
+*/}}
+{{- define "revision-router.changeWebhook" -}}
+admissionReviewVersions: [v1]
+clientConfig:
+  service:
+    name: {{ include "revision-router.fullname" . }}
+    namespace: {{ .Release.Namespace }}
+    path: /validate-mesh-change
+    port: 443
+matchPolicy: Equivalent
+sideEffects: None
+failurePolicy: {{ .Values.changes.failurePolicy }}
+timeoutSeconds: {{ .Values.changes.timeoutSeconds }}
 {{- end -}}
