@@ -2,13 +2,16 @@ package scenario
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/revision-router/revision-router/routing"
+	"github.com/revision-router/revision-router/routing/skew"
 	"github.com/revision-router/revision-router/test/recorded"
 )
 
@@ -134,16 +137,14 @@ func (r *run) restartWorkloads(ctx context.Context) error {
 
 func (r *run) misspeltRevision(ctx context.Context) error {
 	r.title("A namespace with a misspelt revision")
-	r.command("kubectl label namespace shop istio.io/rev=defualt")
-	labels := map[string]string{routing.LabelRevision: "defualt"}
-	if err := r.namespace(ctx, "shop", labels); err != nil {
+	if err := r.misspeltNamespace(ctx); err != nil {
 		return err
 	}
 	pod := workload{"cart", "v1"}.pod("shop", "7c4b6b857")
 	r.command("kubectl apply -n shop -f cart.yaml")
 	_, err := r.kube.CoreV1().Pods("shop").Create(ctx, pod, metav1.CreateOptions{})
 	if err != nil {
-		r.command("# refused: %s", err)
+		r.denied(err)
 	}
 	r.check(apierrors.IsForbidden(err), "the pod is refused; without the router it would run without a sidecar")
 	r.check(err != nil && strings.Contains(err.Error(), "istio.io/rev") && strings.Contains(err.Error(), "defualt") &&
@@ -165,6 +166,28 @@ func (r *run) misspeltRevision(ctx context.Context) error {
 	created, err = r.kube.CoreV1().Pods("shop").Create(ctx, plain, metav1.CreateOptions{})
 	r.check(err == nil && created.Labels[routing.LabelRevision] == newRevision,
 		"istio.io/rev on a pod stays what the user wrote")
+	return nil
+}
+
+// misspeltNamespace makes the namespace as it may stand in a cluster since before the router: the router itself
+// refuses the label, unless somebody overrides it.
+func (r *run) misspeltNamespace(ctx context.Context) error {
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: "shop", Labels: map[string]string{routing.LabelRevision: "defualt"},
+	}}
+	r.command("kubectl apply -f shop.yaml # a Namespace with istio.io/rev=defualt")
+	_, err := r.kube.CoreV1().Namespaces().Create(ctx, ns.DeepCopy(), metav1.CreateOptions{})
+	if err != nil {
+		r.denied(err)
+	}
+	r.check(apierrors.IsForbidden(err), "the namespace is refused already, where its label is written")
+
+	r.command("kubectl annotate -f shop.yaml %s='as it stood before the router' # for the sake of the argument",
+		skew.AnnotationOverride)
+	ns.Annotations = map[string]string{skew.AnnotationOverride: "as it stood before the router"}
+	if _, err := r.kube.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("creating namespace shop: %w", err)
+	}
 	return nil
 }
 
@@ -198,7 +221,7 @@ func (r *run) pruneOldRevision(ctx context.Context) error {
 	})
 	r.check(apierrors.IsForbidden(err), "a pod that still names %s is refused", oldRevision)
 	if err != nil {
-		r.command("# refused: %s", err)
+		r.denied(err)
 	}
 	return nil
 }

@@ -76,6 +76,11 @@ func (r *run) command(format string, args ...any) {
 	fmt.Fprintf(r.Out, "$ %s\n", fmt.Sprintf(format, args...))
 }
 
+// denied shows a refusal as kubectl does.
+func (r *run) denied(err error) {
+	fmt.Fprintf(r.Out, "Error from server (Forbidden): %s\n", err)
+}
+
 // check records a statement and whether it holds.
 func (r *run) check(holds bool, format string, args ...any) {
 	r.checks++
