@@ -110,6 +110,8 @@ func TestCheckInACluster(t *testing.T) {
 }
 
 // expected is what the rules say, with both objects read as the webhook reads them.
+//
+//nolint:revive // one test calls it, with all that there is
 func expected(t *testing.T, c *cluster.Cluster, live *skew.Mesh, text string, remove bool) verdict {
 	t.Helper()
 	o := parsed(t, text)

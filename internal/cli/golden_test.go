@@ -79,6 +79,7 @@ func TestGolden(t *testing.T) {
 }
 
 func keepGolden(t *testing.T, dir, command string, runs map[string][]string) {
+	t.Helper()
 	for name, args := range runs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

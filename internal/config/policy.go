@@ -55,7 +55,7 @@ func (l *Levels) UnmarshalJSON(data []byte) error {
 	}
 	*l = make(Levels, len(raw))
 	for rule, value := range raw {
-		if value == false {
+		if off, ok := value.(bool); ok && !off {
 			value = string(skew.Off)
 		}
 		(*l)[rule] = skew.Level(fmt.Sprint(value)) // validation names what is no level

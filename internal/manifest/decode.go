@@ -245,6 +245,7 @@ func (d *decoder) known(k kind, v span) {
 		}
 	case unknownScope:
 		o.Namespace = id.namespace
+	case clusterWide:
 	}
 	d.out.objects = append(d.out.objects, o)
 }

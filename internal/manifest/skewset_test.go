@@ -182,6 +182,7 @@ func TestChangesAreInOrderAndOfEveryKind(t *testing.T) {
 	}
 }
 
+//nolint:tparallel // the cases share one set, which numbers what is written to it
 func TestWrittenKeepsWhatOnlyTheAPIServerSets(t *testing.T) {
 	t.Parallel()
 	const head = "apiVersion: sailoperator.io/v1\nkind: Istio\nmetadata: {name: default"
@@ -194,15 +195,18 @@ func TestWrittenKeepsWhatOnlyTheAPIServerSets(t *testing.T) {
 	}{
 		"another version": {
 			head + "}\nspec: {version: v1.30.3}\nstatus: {activeRevisionName: x, observedGeneration: 5}\n",
-			skew.Istio{Name: "default", Namespace: "istio-system", Version: "v1.30.3", Active: "default"}, true,
+			skew.Istio{Name: "default", Namespace: "istio-system", Version: "v1.30.3", Active: "default"},
+			true,
 		},
 		"another label": {
 			head + ", labels: {a: b}, deletionTimestamp: \"2026-11-01T12:00:00Z\"}\nspec: {version: v1.29.6}\n",
-			skew.Istio{Name: "default", Namespace: "istio-system", Version: "v1.29.6", Active: "default", Observed: true}, true,
+			skew.Istio{Name: "default", Namespace: "istio-system", Version: "v1.29.6", Active: "default", Observed: true},
+			true,
 		},
 		"a new one": {
 			strings.Replace(head, "name: default", "name: other", 1) + "}\nspec: {version: v1.30.3}\nstatus: {activeRevisionName: x}\n",
-			skew.Istio{Name: "other", Namespace: "istio-system", Version: "v1.30.3"}, false,
+			skew.Istio{Name: "other", Namespace: "istio-system", Version: "v1.30.3"},
+			false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -40,7 +40,10 @@ func (s *Set) Written(o *Object) (old *Object) {
 		meta.SetCreationTimestamp(metav1.Unix(youngest+s.written, 0))
 		meta.SetDeletionTimestamp(nil)
 	} else {
-		before := old.Value.(metav1.Object) // the kind is the same, and so the type
+		before, ok := old.Value.(metav1.Object)
+		if !ok {
+			return old // the kind is the same, and so the type
+		}
 		meta.SetUID(before.GetUID())
 		meta.SetCreationTimestamp(before.GetCreationTimestamp())
 		meta.SetDeletionTimestamp(before.GetDeletionTimestamp())
@@ -59,10 +62,12 @@ func keepStatus(o, old *Object) {
 	case *sail.Istio:
 		was := valueOf[sail.Istio](old)
 		v.Status = was.Status
+		//nolint:govet // what could not be read of the values is part of what differs
 		v.Generation = generation(was.Generation, !reflect.DeepEqual(v.Spec, was.Spec))
 	case *sail.IstioRevision:
 		was := valueOf[sail.IstioRevision](old)
 		v.Status = was.Status
+		//nolint:govet // as above
 		v.Generation = generation(was.Generation, !reflect.DeepEqual(v.Spec, was.Spec))
 	case *sail.IstioRevisionTag:
 		v.Status = valueOf[sail.IstioRevisionTag](old).Status

@@ -1,6 +1,8 @@
 package admission
 
 import (
+	"maps"
+
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -76,9 +78,7 @@ func (c *changes) label(namespace string, set map[string]string) error {
 		if ns.Labels == nil {
 			ns.Labels = map[string]string{}
 		}
-		for key, value := range set {
-			ns.Labels[key] = value
-		}
+		maps.Copy(ns.Labels, set)
 		if _, err = client.Update(c.t.Context(), ns, metav1.UpdateOptions{}); !apierrors.IsConflict(err) {
 			return err
 		}

@@ -199,12 +199,19 @@ func kubeconfigOf(c *rest.Config) clientcmdapi.Config {
 // freePorts finds ports that nothing listens on at this moment.
 func freePorts(n int) ([]int, error) {
 	var ports []int
+	var listeners []net.Listener
+	// All stay open until the end, so that no port is given twice.
+	defer func() {
+		for _, listener := range listeners {
+			_ = listener.Close()
+		}
+	}()
 	for range n {
 		listener, err := net.Listen("tcp", loopback+":0") //nolint:noctx // returns at once
 		if err != nil {
 			return nil, fmt.Errorf("finding a free port: %w", err)
 		}
-		defer func() { _ = listener.Close() }() // all stay open until the end, so that no port is given twice
+		listeners = append(listeners, listener)
 		address, _ := listener.Addr().(*net.TCPAddr)
 		ports = append(ports, address.Port)
 	}
