@@ -1,0 +1,90 @@
+package skew_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/revision-router/revision-router/routing/skew"
+)
+
+var rewriteMessages = flag.Bool("update", false, "rewrite docs/messages.md")
+
+const messagesPage = "../../docs/messages.md"
+
+// says is one change and the rule that answers it.
+type says struct {
+	rule skew.Rule
+	// when is the change in one sentence, with what else has to be known of the mesh.
+	when   string
+	mesh   skew.Mesh
+	change skew.Change
+}
+
+// What users read is on one page, so that a change of words is seen by whoever reviews it.
+func TestThePageOfMessagesIsUpToDate(t *testing.T) {
+	got := messages(t)
+	if *rewriteMessages {
+		if err := os.WriteFile(messagesPage, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := os.ReadFile(messagesPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(page), got); diff != "" {
+		t.Errorf("docs/messages.md is not what the rules say (-page +rules); run\n"+
+			"go test ./routing/skew -run %s -update\n%s", t.Name(), diff)
+	}
+}
+
+func messages(t *testing.T) string {
+	t.Helper()
+	cases := append(versionMessages(), referenceMessages()...)
+	var page strings.Builder
+	page.WriteString(`# What the rules say
+
+One change per message, each of a small mesh: the words that a refused user reads, after the name of the webhook. Deny refuses
+the write, Warn admits it with a warning (cut to 120 bytes; the log and the audit event have the whole text). Section 5 of
+[the specification](spec.md) lists the rules. This page is written by ` + "`go test ./routing/skew -run Messages -update`" + `.
+`)
+	written := 0
+	for _, info := range skew.Rules() {
+		fmt.Fprintf(&page, "\n## %s\n\n%s: %s.\n", info.Rule, info.Default, info.Summary)
+		before := written
+		for _, s := range cases {
+			if s.rule == info.Rule {
+				page.WriteString(s.render(t))
+				written++
+			}
+		}
+		if written == before {
+			t.Errorf("%s has no message", info.Rule)
+		}
+	}
+	if written != len(cases) {
+		t.Errorf("%d of %d messages belong to no rule", len(cases)-written, len(cases))
+	}
+	return page.String()
+}
+
+// render is the change and its message. The change violates that rule and no other, so that the message is all that
+// a user is told.
+func (s says) render(t *testing.T) string {
+	t.Helper()
+	found := skew.Check(&s.mesh, s.change, skew.DefaultPolicy())
+	if len(found) != 1 || found[0].Rule != s.rule {
+		t.Errorf("%s: findings are %v, want %s alone", s.when, levels(found), s.rule)
+		return ""
+	}
+	when := strings.ToUpper(s.when[:1]) + s.when[1:]
+	if found[0].Level != skew.DefaultPolicy().Level(s.rule) {
+		when += " (" + string(found[0].Level) + ")"
+	}
+	return fmt.Sprintf("\n%s:\n\n```text\n%s\n```\n", when, found[0].Message)
+}

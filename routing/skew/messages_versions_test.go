@@ -1,0 +1,153 @@
+package skew_test
+
+import "github.com/revision-router/revision-router/routing/skew"
+
+// proxies is an in-place mesh with these workloads.
+func proxies(version string, workloads ...skew.Workload) skew.Mesh {
+	return with(inPlace(version), func(m *skew.Mesh) { m.Workloads = workloads })
+}
+
+func withCNI(m skew.Mesh, version string) skew.Mesh {
+	m.CNI = new(cni(version))
+	return m
+}
+
+// pinnedWaypoint is a waypoint whose proxy is an image of v1.28.5.
+func pinnedWaypoint() skew.Gateway {
+	return edited(waypointGateway("bookinfo", "waypoint"), func(g *skew.Gateway) { g.ProxyImage = "istio/proxyv2:1.28.5" })
+}
+
+// declaredOnly is an ambient mesh whose Istio declares v1.30.3 and runs v1.29.6.
+func declaredOnly() skew.Mesh {
+	return with(ambient("v1.29.6"), func(m *skew.Mesh) { m.Istios[0].Version, m.Istios[0].Observed = "v1.30.3", false })
+}
+
+func versionMessages() []says {
+	return append(append(proxyMessages(), controlPlaneMessages()...), singletonMessages()...)
+}
+
+func controlPlaneMessages() []says {
+	from28, from29 := istio("v1.28.5", skew.InPlace), istio("v1.29.6", skew.InPlace)
+	canary := istio("v1.28.5", skew.RevisionBased)
+	pinnedBack := namespace("bookinfo", "istio.io/rev=default-v1-28-5")
+	return []says{
+		{
+			skew.InPlaceStep, "Istio, at v1.28.5, goes to v1.30.3 in place",
+			inPlace("v1.28.5"), toVersion(from28, "v1.30.3"),
+		},
+		{
+			skew.InPlaceStep, "Istio, at v1.29.6 while istiod still runs v1.28.5, goes to v1.30.3",
+			with(inPlace("v1.29.6"), func(m *skew.Mesh) { m.Revisions[0].Istiod = runs("v1.28.5") }), toVersion(from29, "v1.30.3"),
+		},
+		{
+			skew.SingletonSqueeze, "Istio with RevisionBased and IstioCNI, both at v1.28.5, goes to v1.30.3",
+			withCNI(revisionBased("v1.28.5"), "v1.28.5"), toVersion(canary, "v1.30.3"),
+		},
+		{
+			skew.SingletonSqueeze, "a second Istio is created at v1.30.3, beside IstioCNI and an Istio at v1.28.5",
+			withCNI(inPlace("v1.28.5"), "v1.28.5"),
+			create(skew.Istio{Name: "second", Namespace: "istio-second", Version: "v1.30.3", Strategy: skew.InPlace}),
+		},
+		{
+			skew.SingletonSqueeze, "a namespace goes back to a revision at v1.28.5 that nothing used, while v1.30.3 is active",
+			withCNI(revisionBased("v1.28.5", "v1.30.3"), "v1.29.6"), update(namespace("bookinfo"), pinnedBack),
+		},
+		{
+			skew.UnknownVersion, "Istio goes to a version without a minor",
+			inPlace("v1.29.6"), toVersion(from29, "master"),
+		},
+		{
+			skew.UnknownVersion, "Istio goes to v1.30.3 over proxies whose image is named by digest",
+			proxies("v1.29.6", deployment("bookinfo", "reviews-v1", "default", "")), toVersion(from29, "v1.30.3"),
+		},
+		{
+			skew.AliasWithRevisionBased, "Istio with RevisionBased goes to an alias",
+			revisionBased("v1.29.6"), toVersion(istio("v1.29.6", skew.RevisionBased), "v1.30-latest"),
+		},
+	}
+}
+
+func proxyMessages() []says {
+	from29, from30 := istio("v1.29.6", skew.InPlace), istio("v1.30.3", skew.InPlace)
+	ingress := deployment("ingress", "istio-ingressgateway", "default", "v1.28.5")
+	ingress.Role = skew.GatewayProxy
+	return []says{
+		{
+			skew.DataPlaneBehind, "Istio goes from v1.29.6 to v1.30.3 over sidecars at v1.28.5",
+			proxies("v1.29.6", deployment("bookinfo", "reviews-v1", "default", "v1.28.5"), deployment("shop", "cart", "default", "v1.28.5")),
+			toVersion(from29, "v1.30.3"),
+		},
+		{
+			skew.DataPlaneBehind, "Istio goes from v1.29.6 to v1.30.3 over an ingress gateway at v1.28.5",
+			proxies("v1.29.6", ingress), toVersion(from29, "v1.30.3"),
+		},
+		{
+			skew.DataPlaneBehind, "Istio goes from v1.29.6 to v1.30.3 over a waypoint whose image is pinned to v1.28.5",
+			with(inPlace("v1.29.6"), func(m *skew.Mesh) { m.Gateways = []skew.Gateway{pinnedWaypoint()} }), toVersion(from29, "v1.30.3"),
+		},
+		{
+			skew.DataPlaneBehind, "a waypoint is created with an image of v1.28.5 pinned, under v1.30.3",
+			inPlace("v1.30.3"), create(pinnedWaypoint()),
+		},
+		{
+			skew.DataPlaneAhead, "Istio goes back to v1.29.6 under sidecars at v1.30.3",
+			proxies("v1.30.3", deployment("bookinfo", "reviews-v1", "default", "v1.30.3")), toVersion(from30, "v1.29.6"),
+		},
+		{
+			skew.DataPlaneAhead, "Istio goes back to v1.29.6 under IstioCNI at v1.30.3",
+			withCNI(inPlace("v1.30.3"), "v1.30.3"), toVersion(from30, "v1.29.6"),
+		},
+		{
+			skew.DataPlaneAhead, "Istio goes back to v1.29.6 while pods of IstioCNI, lowered already, still run v1.30.3",
+			with(withCNI(inPlace("v1.30.3"), "v1.29.6"), func(m *skew.Mesh) { m.CNI.DaemonSet = rolling("1.30.3", "1.29.6") }),
+			toVersion(from30, "v1.29.6"),
+		},
+	}
+}
+
+func singletonMessages() []says {
+	both := withCNI(revisionBased("v1.29.6", "v1.30.3"), "v1.29.6")
+	both.Workloads = []skew.Workload{deployment("bookinfo", "reviews-v1", "default-v1-29-6", "v1.29.6")}
+	raiseCNI, raiseZTunnel := toVersion(cni("v1.29.6"), "v1.30.3"), toVersion(ztunnel("v1.29.6"), "v1.30.3")
+	short := ztunnel("v1.29.6")
+	short.GraceSeconds = 0
+	return []says{
+		{
+			skew.CNISkew, "IstioCNI goes to v1.30.3, ahead of an Istio at v1.29.6",
+			ambient("v1.29.6"), raiseCNI,
+		},
+		{
+			skew.CNISkew, "IstioCNI goes to v1.30.3 with the Istio, before that runs",
+			declaredOnly(), raiseCNI,
+		},
+		{
+			skew.CNISkew, "IstioCNI goes to v1.30.3 while pods still use the revision at v1.29.6",
+			both, raiseCNI,
+		},
+		{
+			skew.CNISkew, "IstioCNI goes back to v1.28.5 under v1.30.3",
+			withCNI(inPlace("v1.30.3"), "v1.30.3"), toVersion(cni("v1.30.3"), "v1.28.5"),
+		},
+		{
+			skew.CNISkew, "Istio goes from v1.29.6 to v1.30.3 while IstioCNI is at v1.28.5",
+			withCNI(inPlace("v1.29.6"), "v1.28.5"), toVersion(istio("v1.29.6", skew.InPlace), "v1.30.3"),
+		},
+		{
+			skew.ZTunnelSkew, "ZTunnel goes to v1.30.3, ahead of an Istio at v1.29.6",
+			ambient("v1.29.6"), raiseZTunnel,
+		},
+		{
+			skew.ZTunnelSkew, "ZTunnel goes to v1.30.3 with the Istio, before that runs",
+			declaredOnly(), raiseZTunnel,
+		},
+		{
+			skew.CNIZTunnelPair, "ZTunnel is created at v1.30.3 beside IstioCNI at v1.28.5, without a control plane",
+			skew.Mesh{CNI: new(cni("v1.28.5"))},
+			create(ztunnel("v1.30.3")),
+		},
+		{
+			skew.ZTunnelDrain, "ZTunnel with the default grace period goes from v1.29.6 to v1.30.3, which the control plane runs",
+			ambient("v1.30.3"), toVersion(short, "v1.30.3"),
+		},
+	}
+}
