@@ -84,9 +84,9 @@ func validAt(c *x509.Certificate, now time.Time) bool {
 	return !now.Before(c.NotBefore) && !now.After(c.NotAfter)
 }
 
-// Own tells whether a certificate is an Authority that this package made, as far as its content shows. It decides
+// own tells whether a certificate is an Authority that this package made, as far as its content shows. It decides
 // which CAs of a published bundle are worth keeping when the Secret is lost, never whether anything is trusted.
-func Own(c *x509.Certificate) bool {
+func own(c *x509.Certificate) bool {
 	return c.IsCA && len(c.Subject.Organization) == 1 && c.Subject.Organization[0] == organization
 }
 

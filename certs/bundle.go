@@ -69,7 +69,7 @@ func (b Bundle) Remove(certificates ...*x509.Certificate) Bundle {
 
 // OwnAt returns the Authorities of this package that are valid at this time.
 func (b Bundle) OwnAt(now time.Time) Bundle {
-	return b.keep(func(c *x509.Certificate) bool { return Own(c) && validAt(c, now) })
+	return b.keep(func(c *x509.Certificate) bool { return own(c) && validAt(c, now) })
 }
 
 func (b Bundle) keep(wanted func(*x509.Certificate) bool) Bundle {

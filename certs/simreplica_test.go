@@ -58,7 +58,7 @@ func (r *replica) readConfigs(w *world) []func(*world) {
 	var reads []func(*world)
 	for _, c := range w.configs {
 		reads = append(reads, func(w *world) {
-			if !r.reach(w) || w.rnd.IntN(20) == 0 {
+			if !r.reach(w) || w.loses() {
 				r.state.Complete = false // keeps what it knew
 				return
 			}
@@ -74,7 +74,7 @@ func (r *replica) readConfigs(w *world) []func(*world) {
 
 func (r *replica) readSecret(w *world) {
 	switch {
-	case !r.reach(w) || w.rnd.IntN(20) == 0:
+	case !r.reach(w) || w.loses():
 		r.state.Secret = certs.SecretUnread
 		if r.secretSeen {
 			r.state.Secret = certs.SecretStale

@@ -36,6 +36,7 @@ type world struct {
 	strayCA  *certs.Authority // a CA of ours that was dropped long ago
 	verified map[pair]time.Time
 	bundles  int
+	reliable bool // no request is lost
 	counts   counts
 	trace    []string
 }
@@ -192,6 +193,9 @@ func (w *world) pick() *replica {
 		r.pause--
 	}
 }
+
+// loses tells whether a request gets no answer.
+func (w *world) loses() bool { return !w.reliable && w.rnd.IntN(20) == 0 }
 
 // calm: nothing that an outsider did is still being repaired. Only then does the next thing happen, because two at
 // once can destroy the last record of a CA that a leaf depends on: the Secret, and what every configuration holds.
