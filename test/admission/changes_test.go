@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/revision-router/revision-router/internal/inventory"
@@ -25,7 +24,6 @@ import (
 	"github.com/revision-router/revision-router/internal/metrics"
 	"github.com/revision-router/revision-router/internal/sail"
 	"github.com/revision-router/revision-router/routing/skew"
-	"github.com/revision-router/revision-router/test/cluster"
 	"github.com/revision-router/revision-router/test/local"
 	"github.com/revision-router/revision-router/webhook"
 )
@@ -33,36 +31,18 @@ import (
 // operator is the service account that the Sail Operator runs as.
 const operator = "system:serviceaccount:sail-operator:sail-operator"
 
-// changes is an API server that asks the router about changes of the mesh. There is one for all tests here: each
-// begins and ends with an empty mesh.
+// changes is an API server that asks the router about changes of the mesh.
 type changes struct {
 	*harness
-	cluster *cluster.Cluster
-	inv     *mesh.Skew
+
+	inv *mesh.Skew
 }
 
 func newChanges(t *testing.T) *changes {
 	t.Helper()
-	c, err := cluster.Start(t.Context(), cluster.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	h := &harness{t: t, config: c.Config()}
-	h.config.WarningHandler = rest.NoWarnings{}
-	h.must(cluster.InstallCRDs(t.Context(), h.config, sail.CRDs()))
-	h.must(cluster.InstallCRDs(t.Context(), h.config, inventory.CRDs()))
-	h.kube, err = kubernetes.NewForConfig(h.config)
-	h.must(err)
-	h.dyn, err = dynamic.NewForConfig(h.config)
-	h.must(err)
-	ch := &changes{harness: h, cluster: c}
-	ch.serve()
-	return ch
+	c := &changes{harness: newBareHarness(t, sail.CRDs(), inventory.CRDs())}
+	c.serve()
+	return c
 }
 
 func (c *changes) serve() {

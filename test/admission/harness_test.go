@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -47,10 +48,11 @@ const loopback = "127.0.0.1"
 
 // harness is an API server with a router of this process, so that a test can hold up its watches.
 type harness struct {
-	t      *testing.T
-	config *rest.Config
-	kube   kubernetes.Interface
-	dyn    dynamic.Interface
+	t       *testing.T
+	cluster *cluster.Cluster
+	config  *rest.Config
+	kube    kubernetes.Interface
+	dyn     dynamic.Interface
 
 	source    *mesh.Source
 	injectors *local.Injectors
@@ -63,6 +65,18 @@ type harness struct {
 // newHarness starts a control plane of its own, so that tests do not see each other's webhooks.
 func newHarness(t *testing.T, values ...string) *harness {
 	t.Helper()
+	h := newBareHarness(t, sail.CRDs())
+	var err error
+	h.injectors, err = local.StartInjectors()
+	h.must(err)
+	t.Cleanup(func() { h.must(h.injectors.Close()) })
+	h.startRouter(values)
+	return h
+}
+
+// newBareHarness starts a control plane with CustomResourceDefinitions and without a router.
+func newBareHarness(t *testing.T, definitions ...fs.FS) *harness {
+	t.Helper()
 	c, err := cluster.Start(t.Context(), cluster.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -72,18 +86,15 @@ func newHarness(t *testing.T, values ...string) *harness {
 			t.Error(err)
 		}
 	})
-	h := &harness{t: t, config: c.Config()}
-	h.config.QPS = -1
+	h := &harness{t: t, cluster: c, config: c.Config()}
 	h.config.WarningHandler = rest.NoWarnings{} // thousands of combinations warn, as they should
-	h.must(cluster.InstallCRDs(t.Context(), h.config, sail.CRDs()))
+	for _, crds := range definitions {
+		h.must(cluster.InstallCRDs(t.Context(), h.config, crds))
+	}
 	h.kube, err = kubernetes.NewForConfig(h.config)
 	h.must(err)
 	h.dyn, err = dynamic.NewForConfig(h.config)
 	h.must(err)
-	h.injectors, err = local.StartInjectors()
-	h.must(err)
-	t.Cleanup(func() { h.must(h.injectors.Close()) })
-	h.startRouter(values)
 	return h
 }
 
