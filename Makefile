@@ -10,7 +10,7 @@ LINT = go tool -modfile=tools/lint/go.mod golangci-lint
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Walk through an upgrade with a revision tag on a local API server (first time: builds one, about 6 minutes)
