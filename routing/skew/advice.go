@@ -19,9 +19,11 @@ func (k *check) subject() string { return describe(k.change.object().Ref()) }
 
 // patchVersion sets spec.version of a Sail object.
 func patchVersion(kind Kind, name, version string) string {
-	return fmt.Sprintf(`kubectl patch %s %s --type=merge -p '{"spec":{"version":%q}}'`,
-		strings.ToLower(string(kind)), name, version)
+	return on("patch", Ref{Kind: kind, Name: name}) + " --type=merge -p '" + specVersion(version) + "'"
 }
+
+// specVersion is the body of a patch that sets spec.version.
+func specVersion(version string) string { return fmt.Sprintf(`{"spec":{"version":%q}}`, version) }
 
 // raise is the command that changes the version of a control plane.
 func (p *plane) raise(version Version) string {
@@ -71,8 +73,8 @@ func restart(workloads []Workload) []string {
 		switch w.Kind {
 		case "Deployment", "StatefulSet", "DaemonSet":
 			command = "kubectl rollout restart " + strings.ToLower(w.Kind) + " -n " + w.Namespace
-		case "Pod":
-			command = "kubectl delete pod " + w.Name + " -n " + w.Namespace
+		case "Pod", "Job":
+			command = on("delete", w.ref())
 		}
 		if !slices.Contains(commands, command) {
 			commands = append(commands, command)

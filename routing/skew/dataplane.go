@@ -34,7 +34,7 @@ func (k *check) proxies(p *plane, ahead bool, group []breach) violation {
 	}
 	var workloads []Workload
 	var names []string
-	pinned := false
+	var pinned []string
 	for _, b := range group {
 		if b.component.workload != nil {
 			workloads = append(workloads, *b.component.workload)
@@ -43,26 +43,30 @@ func (k *check) proxies(p *plane, ahead bool, group []breach) violation {
 			names = append(names, name)
 			v.objects = append(v.objects, b.component.ref)
 		}
-		pinned = pinned || b.component.source == byImage
+		if b.component.source == byImage && !slices.Contains(pinned, unpin(b.component.ref)) {
+			pinned = append(pinned, unpin(b.component.ref))
+		}
 	}
-	if k.change.is(KindGateway) && pinned {
+	if k.change.is(KindGateway) && len(pinned) > 0 {
 		at := group[0]
 		v.what = k.change.object().Ref().String() + " pins its proxy to " + show(at.component.version) + ", " +
 			at.where("revision "+p.name+" ("+show(at.claim.version)+")") + "."
 		v.todo = "Remove the pinned image, so that istiod deploys its own version"
+		v.steps, v.instead = []string{k.edits("annotate", AnnotationProxyImage+"-")}, true
 		return v
 	}
 	v.what = k.subject() + " would leave " + some(names) + " " + group[0].where(p.String()) + "."
 	switch {
-	case ahead:
+	case ahead && len(workloads) > 0:
 		v.todo = "A control plane injects no other version than its own, so these proxies cannot go down before it: keep it " +
-			"where it is, or run the lower version as a second revision and move them there. To accept the risk, " +
-			"annotate the object with " + AnnotationOverride + "=<reason>"
+			"where it is, or run the lower version as a second revision and move them there. To accept the risk"
+		v.steps = slices.Concat(pinned, []string{k.edits("annotate", AnnotationOverride+"='<reason>'")})
+		v.instead = k.change.Operation == Create
 	case len(workloads) == 0:
-		v.todo = "Remove the pinned image first, so that istiod deploys its own version"
+		v.todo, v.steps = "Remove the pinned image first, so that istiod deploys its own version", pinned
 	default:
-		v.todo, v.steps = "Restart them first", restart(workloads)
-		if pinned {
+		v.todo, v.steps = "Restart them first", slices.Concat(pinned, restart(workloads))
+		if len(pinned) > 0 {
 			v.todo = "Remove the pinned images and restart the rest first"
 		}
 	}

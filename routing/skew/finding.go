@@ -15,7 +15,7 @@ type Finding struct {
 	Message string
 	// Objects are those that the finding is about, the changed one first.
 	Objects []Ref
-	// NextSteps are the commands or steps after which the change would pass, in order.
+	// NextSteps are the commands or steps after which the change would pass, or that take its place, in order.
 	NextSteps []string
 	// Overridden is the reason of the override annotation, where it turned a denial into this warning.
 	Overridden string
@@ -58,8 +58,10 @@ type violation struct {
 	// what says which rule is violated by what, in whole sentences.
 	what string
 	// todo introduces the steps, without a full stop: "Move them first". Without steps it is all there is to say.
-	todo    string
-	steps   []string
+	todo  string
+	steps []string
+	// instead: the steps take the place of the change, which would be refused again.
+	instead bool
 	objects []Ref
 	// soft: a warning at most, whatever the policy says, because to refuse would leave no way forward.
 	soft bool
@@ -76,7 +78,7 @@ func (v violation) message() string {
 		if more := len(v.steps) - named; more > 0 {
 			b.WriteString("; and " + count(more, "more step"))
 		}
-		if !v.soft && len(v.steps) > 0 && !warnsByDefault(v.rule) {
+		if !v.soft && !v.instead && len(v.steps) > 0 && !warnsByDefault(v.rule) {
 			b.WriteString("; then retry")
 		}
 		b.WriteString(".")
@@ -94,6 +96,9 @@ const named = 3
 
 // some joins the first few names and counts the others.
 func some(names []string) string {
+	if last := len(names) - 1; last > 0 && last < named {
+		return strings.Join(names[:last], ", ") + " and " + names[last]
+	}
 	if len(names) <= named {
 		return strings.Join(names, ", ")
 	}

@@ -67,12 +67,15 @@ func (v *view) waypoint(g Gateway) bool {
 // hbone is the listener that istiod reads allowedRoutes from (ambient/waypoints.go, makeAllowedRoutes).
 func (g Gateway) hbone() (Listener, bool) {
 	for _, l := range g.Listeners {
-		if l.Protocol == "HBONE" && l.Port == 15008 {
+		if l.hbone() {
 			return l, true
 		}
 	}
 	return Listener{}, false
 }
+
+// hbone reports whether it is the listener of a waypoint.
+func (l Listener) hbone() bool { return l.Protocol == "HBONE" && l.Port == 15008 }
 
 // owner is which revision deploys the Gateway.
 func (v *view) owner(g Gateway) routing.Decision {

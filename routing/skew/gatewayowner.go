@@ -35,12 +35,12 @@ func gatewayOwners(k *check) []violation {
 		rule: GatewayOwner,
 		what: "no revision would adopt " + some(refNames(orphans)) + ": without " + routing.LabelRevision +
 			" on Gateway or namespace it takes the default revision, and nothing is named default.",
-		todo: "Add the label " + routing.LabelRevision + " to the Gateway, with one of: " + k.after.known() +
-			", or create an IstioRevisionTag default",
 		objects: orphans, soft: k.after.routing.Empty(),
 	}
 	if v.soft {
 		v.todo = "Install the control plane"
+	} else {
+		k.adopt(&v, orphans)
 	}
 	if ns, ok := k.after.routing.Namespace(orphans[0].Namespace); ok && ns.Revision.Value != "" {
 		v.what = "no revision would adopt " + some(refNames(orphans)) + ": " + routing.LabelRevision + "=" + ns.Revision.Value +
@@ -52,4 +52,21 @@ func gatewayOwners(k *check) []violation {
 // orphan reports whether the Gateway is one for Istio and no revision owns it.
 func (v *view) orphan(g Gateway) bool {
 	return v.owned(g) && v.owner(g).Action == routing.Unresolvable
+}
+
+// adopt says which label gives the Gateways an owner.
+func (k *check) adopt(v *violation, orphans []Ref) {
+	names := k.after.known(k.after.newest(func(*plane) bool { return false }))
+	if len(names) == 0 {
+		v.todo, v.steps = "Point a tag at a revision first", []string{"kubectl get istiorevisions,istiorevisiontags"}
+		return
+	}
+	v.todo = "Label the Gateway " + routing.LabelRevision + " with one of " + some(names) + ", or create an IstioRevisionTag default"
+	if k.change.is(KindGateway) {
+		v.steps, v.instead = []string{k.asks(names[0])}, true
+		return
+	}
+	for _, g := range orphans {
+		v.steps = append(v.steps, on("label", g)+" "+routing.LabelRevision+"="+names[0]+" --overwrite")
+	}
 }

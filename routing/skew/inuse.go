@@ -2,6 +2,7 @@ package skew
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/revision-router/revision-router/routing"
 )
@@ -75,7 +76,7 @@ func (k *check) tagInUse(t Tag) []violation {
 		steps = append(steps, "kubectl label gateway "+g.Name+in(g.Namespace)+" istio.io/rev="+to+" --overwrite")
 	}
 	for _, w := range u.workloads {
-		steps = append(steps, "set the label istio.io/rev="+to+" in the pod template of "+w.ref().String())
+		steps = append(steps, w.template(routing.LabelRevision, strconv.Quote(to)))
 	}
 	return k.usedBy(u, steps)
 }
@@ -100,32 +101,34 @@ func (k *check) usedBy(u users, steps []string) []violation {
 func (k *check) singletonInUse() []violation {
 	var names, steps []string
 	objects := []Ref{k.change.Old.Ref()}
-	if k.change.is(KindCNI) {
-		for _, p := range k.before.live() {
-			names = append(names, p.String()+p.because())
-			objects = append(objects, p.ref())
-		}
-	}
 	for _, n := range k.before.mesh.Namespaces {
 		if n.ambient() && !n.Deleting {
 			names = append(names, "ambient namespace "+n.Name)
 			objects = append(objects, n.Ref())
-			steps = append(steps, "kubectl label namespace "+n.Name+" "+LabelDataplaneMode+"-")
+			steps = append(steps, on("label", n.Ref())+" "+LabelDataplaneMode+"-")
 		}
 	}
 	for _, w := range k.before.mesh.Workloads {
 		if w.Role == Ambient {
 			names = append(names, "ambient "+w.String())
 			objects = append(objects, w.ref())
+			steps = append(steps, w.template(LabelDataplaneMode, "null"))
+		}
+	}
+	slices.Sort(steps)
+	if k.change.is(KindCNI) {
+		for _, p := range k.before.live() {
+			names = append(names, p.String()+p.because())
+			objects = append(objects, p.ref())
+			steps = append(steps, k.before.end(p)...)
 		}
 	}
 	if len(names) == 0 {
 		return nil
 	}
-	slices.Sort(steps)
 	return []violation{{
 		rule: InUseDelete, what: k.change.Old.Ref().String() + " is still needed by " + some(names) + ".",
-		todo: "Take them out of the mesh first", steps: steps, objects: objects,
+		todo: "Take them out of the mesh first", steps: unique(steps), objects: objects,
 	}}
 }
 
@@ -142,13 +145,29 @@ func (v *view) letGo(p *plane, leaving func(*plane) bool) []string {
 	for _, n := range u.namespaces {
 		commands = append(commands, "kubectl label namespace "+n+" "+routing.LabelInjection+"- "+routing.LabelRevision+"-")
 	}
-	for _, g := range u.gateways {
-		commands = append(commands, "kubectl delete gateway "+g.Name+" -n "+g.Namespace)
+	for _, ref := range u.gateways {
+		if g, ok := v.mesh.find(ref).(Gateway); ok {
+			var consumers []Ref
+			for _, c := range v.consumersOf(g) {
+				consumers = append(consumers, c.Ref())
+			}
+			commands = append(commands, unlabel(consumers)...)
+		}
+		commands = append(commands, on("delete", ref))
 	}
 	if u.ztunnel {
 		commands = append(commands, "kubectl delete ztunnel default")
 	}
 	return append(commands, restart(u.workloads)...)
+}
+
+// end lists what ends a control plane: its users leave the mesh, then its Istio goes.
+func (v *view) end(p *plane) []string {
+	steps := v.letGo(p, func(*plane) bool { return true })
+	if p.active {
+		steps = append(steps, on("delete", Ref{Kind: KindIstio, Name: p.istio}))
+	}
+	return steps
 }
 
 func unique(list []string) []string {

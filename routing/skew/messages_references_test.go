@@ -42,6 +42,10 @@ func nameMessages() []says {
 			remote, create(tag("prod", "Istio", "default", "")),
 		},
 		{
+			skew.TagTarget, "a tag without a targetRef is created",
+			revisionBased("v1.30.3"), create(tag("prod", "", "", "")),
+		},
+		{
 			skew.NameConflict, "tag default is created while revision default, from before RevisionBased, is used",
 			moving, create(tag("default", "Istio", "default", "")),
 		},
@@ -59,10 +63,18 @@ func deletionMessages() []says {
 	})
 	alone := withCNI(inPlace("v1.30.3"), "v1.30.3")
 	alone.Namespaces = nil
+	waypointed := with(inPlace("v1.30.3"), func(m *skew.Mesh) {
+		m.Namespaces = []skew.Namespace{namespace("bookinfo", "istio.io/use-waypoint=waypoint")}
+		m.Gateways = []skew.Gateway{waypointGateway("bookinfo", "waypoint")}
+	})
 	return []says{
 		{
 			skew.InUseDelete, "the Istio of a namespace's revision is deleted",
 			inPlace("v1.30.3"), remove(istio("v1.30.3", skew.InPlace)),
+		},
+		{
+			skew.InUseDelete, "the Istio of a waypoint that a namespace uses is deleted",
+			waypointed, remove(istio("v1.30.3", skew.InPlace)),
 		},
 		{
 			skew.InUseDelete, "the IstioRevision of running pods is deleted, beside a newer one",
@@ -135,12 +147,18 @@ func waypointMessages() []says {
 		})}
 		m.Namespaces = []skew.Namespace{namespace("bookinfo", "istio.io/use-waypoint=waypoint", "istio.io/use-waypoint-namespace=infra")}
 	})
+	bare := with(mesh, func(m *skew.Mesh) { m.Gateways = m.Gateways[2:] })
+	idle := with(mesh, func(m *skew.Mesh) {
+		m.Gateways = []skew.Gateway{edited(shared, func(g *skew.Gateway) { g.WaypointFor = "none" })}
+	})
 	use := func(name string) skew.Change {
 		return update(namespace("shop"), namespace("shop", "istio.io/use-waypoint="+name, "istio.io/use-waypoint-namespace=infra"))
 	}
 	return []says{
 		{skew.WaypointMissing, "a namespace names a waypoint that does not exist", mesh, use("gone")},
 		{skew.WaypointMissing, "a namespace names an ingress Gateway", mesh, use("ingress")},
+		{skew.WaypointMissing, "a namespace names an ingress Gateway where there is no waypoint", bare, use("ingress")},
+		{skew.WaypointMissing, "a namespace names a waypoint for nothing", idle, use("waypoint")},
 		{skew.WaypointMissing, "a namespace names a waypoint that admits its own namespace alone", mesh, use("own")},
 		{
 			skew.WaypointMissing, "a waypoint is narrowed to its own namespace under a user",

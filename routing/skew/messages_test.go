@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,6 +41,31 @@ func TestThePageOfMessagesIsUpToDate(t *testing.T) {
 	if diff := cmp.Diff(string(page), got); diff != "" {
 		t.Errorf("docs/messages.md is not what the rules say (-page +rules); run\n"+
 			"go test ./routing/skew -run %s -update\n%s", t.Name(), diff)
+	}
+}
+
+// What refuses a change also says what would pass, as a command.
+func TestEveryDenialOfThePageOfMessagesNamesACommand(t *testing.T) {
+	denials := 0
+	for _, s := range append(versionMessages(), referenceMessages()...) {
+		for _, f := range skew.Check(&s.mesh, s.change, skew.DefaultPolicy()) {
+			if f.Level != skew.Deny {
+				continue
+			}
+			denials++
+			command := func(step string) bool {
+				return strings.HasPrefix(step, "kubectl ") || strings.HasPrefix(step, "istioctl ")
+			}
+			if !slices.ContainsFunc(f.NextSteps, command) {
+				t.Errorf("%s: no command in %q", s.when, f.Message)
+			}
+			if strings.Contains(f.Message, "<revision>") {
+				t.Errorf("%s: no revision to choose in %q", s.when, f.Message)
+			}
+		}
+	}
+	if denials == 0 {
+		t.Error("nothing is denied")
 	}
 }
 

@@ -1,6 +1,7 @@
 package skew
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/revision-router/revision-router/routing"
@@ -39,17 +40,27 @@ func (k *check) tagName(t Tag) []violation {
 		return nil
 	}
 	v := violation{
-		rule:    NameConflict,
-		what:    k.subject() + " has the name of " + p.String() + p.because() + ", which is older and keeps it.",
-		todo:    "Choose another name, or move the users of the revision and let it go first",
-		steps:   k.before.leave(p, k.before.newest(p.itself)),
-		objects: []Ref{t.Ref(), p.ref()},
+		rule: NameConflict, what: k.subject() + " cannot have the name of the older " + p.String() + p.because() + ".",
+		todo: "Move the users of the revision and let it go first, or choose another name", objects: []Ref{t.Ref(), p.ref()},
 	}
-	if !p.live() {
-		v.todo = "Choose another name, or wait until the revision is gone"
+	gone := "kubectl wait --for=delete istiorevision/" + p.name + " --timeout=5m" // the operator prunes it
+	if p.istio == "" {
+		gone = on("delete", p.ref())
+	}
+	switch {
+	case p.active:
+		v.todo, v.instead = "Choose another name", true
+		v.steps = []string{k.patches(rename(t.Name + "-tag"))}
+	case !p.live():
+		v.todo, v.steps = "Let the revision go first, or choose another name", []string{gone}
+	default:
+		v.steps = append(k.before.leave(p, k.before.newest(p.itself)), gone)
 	}
 	return []violation{v}
 }
+
+// rename is the body of a patch that gives a manifest another name.
+func rename(to string) string { return fmt.Sprintf(`{"metadata":{"name":%q}}`, to) }
 
 // revisionName judges the name of a revision that is new, or new for the Istio.
 func (k *check) revisionName(name, istio string) []violation {
@@ -59,16 +70,24 @@ func (k *check) revisionName(name, istio string) []violation {
 			rule: NameConflict,
 			what: k.subject() + " needs a revision named " + name + ", but there is an " + tag.String() +
 				", which is older and keeps the name.",
-			todo: "Choose another name, or delete the tag once nothing uses it", objects: []Ref{k.change.New.Ref(), tag},
+			todo: "Delete the tag once nothing uses it, or choose another name", steps: []string{on("delete", tag)},
+			objects: []Ref{k.change.New.Ref(), tag},
 		}}
 	}
 	p := k.before.plane(name)
 	if p == nil || istio == "" || p.istio == istio || p.istio == "" && !p.pending {
 		return nil
 	}
-	return []violation{{
+	v := violation{
 		rule: NameConflict,
 		what: k.subject() + " needs a revision named " + name + ", which belongs to Istio " + p.istio + ".",
 		todo: "Choose another name for the Istio", objects: []Ref{k.change.New.Ref(), p.ref()},
-	}}
+		steps: []string{k.patches(rename(istio + "-2"))}, instead: true,
+	}
+	if k.change.Operation == Update {
+		v.todo, v.steps = "Keep its version and strategy, or choose others, so that it needs a name that is free", []string{
+			"kubectl get istiorevisions,istiorevisiontags",
+		}
+	}
+	return []violation{v}
 }

@@ -34,45 +34,69 @@ func revisionLabels(k *check) []violation {
 	if !label.Present || label == old {
 		return nil
 	}
-	problem, todo := k.after.labelProblem(label.Value)
+	problem, todo, steps := k.labelProblem(label.Value)
 	if problem == "" {
 		return nil
 	}
 	return []violation{{
 		rule: UnknownRevisionLabel,
 		what: k.subject() + " has " + routing.LabelRevision + "=" + label.Value + ", which " + problem + ".",
-		todo: todo, objects: []Ref{k.change.New.Ref()}, soft: k.after.routing.Empty(),
+		todo: todo, steps: steps, instead: !k.after.waitsForTarget(label.Value), objects: []Ref{k.change.New.Ref()},
+		soft: k.after.routing.Empty(),
 	}}
 }
 
-// labelProblem is what is wrong with a value of istio.io/rev; empty where nothing is.
-func (v *view) labelProblem(name string) (problem, todo string) {
-	if name == "" {
-		return "is empty and selects nothing", "Name one of: " + v.known()
-	}
-	found := v.routing.Resolve(name)
-	switch {
+// labelProblem is what is wrong with a value of istio.io/rev, and what to do; empty where nothing is.
+func (k *check) labelProblem(name string) (problem, todo string, steps []string) {
+	v := k.after
+	switch found := v.routing.Resolve(name); {
 	case found.Revision != nil:
-		return "", ""
-	case found.Tag != nil:
-		return "is a revision tag without a revision", "Wait until the tag is reconciled, or point it at a revision that exists"
+		return "", "", nil
+	case v.waitsForTarget(name):
+		return "is a revision tag without a revision", "Point the tag at a revision that exists", v.repoint(*found.Tag)
 	case v.routing.Empty():
-		return "names no revision: the cluster has none", "Install the control plane"
+		return "names no revision: the cluster has none", "Install the control plane", nil
 	}
-	return "names neither a revision nor a revision tag", "Name one of: " + v.known()
+	problem = "names neither a revision nor a revision tag"
+	if name == "" {
+		problem = "is empty and selects nothing"
+	}
+	names := v.known(name)
+	return problem, "Name one of " + some(names), []string{k.asks(names[0])}
 }
 
-// known lists the names that istio.io/rev may have.
-func (v *view) known() string {
+// waitsForTarget reports whether the name is that of a tag without a revision.
+func (v *view) waitsForTarget(name string) bool {
+	found := v.routing.Resolve(name)
+	return found.Revision == nil && found.Tag != nil
+}
+
+// repoint is the command that makes a tag point at something that exists.
+func (v *view) repoint(t routing.Tag) []string {
+	if t.Origin == routing.Webhook {
+		return []string{"istioctl tag set " + t.Name + " --revision " + v.newest(func(*plane) bool { return false }) + " --overwrite"}
+	}
+	ref := Ref{Kind: KindTag, Name: t.Name}
+	to, ok := v.pointable(t.Name, Ref{Kind: Kind(t.TargetKind), Name: t.TargetName})
+	if !ok {
+		return []string{on("get", ref) + " -o yaml"}
+	}
+	return []string{on("patch", ref) + " --type=merge -p '" + targetRef(to) + "'"}
+}
+
+// known lists the names that istio.io/rev may have, the closest to the given one first.
+func (v *view) known(to string) []string {
 	var names []string
 	for _, r := range v.routing.Revisions() {
 		names = append(names, r.Name)
 	}
 	for _, t := range v.routing.Tags() {
-		names = append(names, t.Name)
+		if !v.waitsForTarget(t.Name) {
+			names = append(names, t.Name)
+		}
 	}
 	slices.Sort(names)
-	return some(slices.Compact(names))
+	return closest(slices.Compact(names), to)
 }
 
 // injectionLabels warns of labels on a Namespace that do not do what they seem to say.

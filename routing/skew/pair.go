@@ -17,14 +17,16 @@ func cniAndZTunnel(k *check) []violation {
 	v := violation{
 		rule: CNIZTunnelPair,
 		what: k.subject() + " would be more than one minor version apart from " + other.String() + ".",
-		todo: "Choose a version from " + other.version.next(-1).Minor() + " to " + other.version.next(1).Minor() +
-			", or move the two in turn, IstioCNI first when raising",
+		todo: "Move the two in turn, IstioCNI first when raising, or choose a version from " +
+			other.version.next(-1).Minor() + " to " + other.version.next(1).Minor(),
+		steps: []string{k.patches(specVersion(other.version.String()))}, instead: true,
 		objects: []Ref{k.change.object().Ref(), other.ref},
 	}
 	if other.source != bySpec {
 		v.what = k.subject() + " would be more than one minor version apart from pods of " + other.ref.String() + " that run " +
 			show(other.version) + "."
 		v.todo, v.steps = "First wait for the DaemonSet", []string{k.after.waitForDaemonSet(other.ref.Kind)}
+		v.instead = false
 	}
 	return []violation{v}
 }

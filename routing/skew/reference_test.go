@@ -50,7 +50,7 @@ func TestTags(t *testing.T) {
 		},
 		"the name of a revision": {
 			mesh: inPlace("v1.29.6"), change: create(tag("default", "Istio", "default", "")), want: []string{"Deny NameConflict"},
-			says: []string{"NameConflict: IstioRevisionTag default has the name of revision default (v1.29.6)"},
+			says: []string{"NameConflict: IstioRevisionTag default cannot have the name of the older revision default (v1.29.6)"},
 		},
 		"the name of a revision of plain Istio": {
 			mesh: with(revisionBased("v1.30.3"), func(m *skew.Mesh) {
@@ -111,7 +111,7 @@ func TestInUseDelete(t *testing.T) {
 			mesh: with(unusedTag, func(m *skew.Mesh) {
 				m.Workloads = []skew.Workload{{Namespace: "plain", Kind: "Deployment", Name: "app", Label: "prod", Pods: 3}}
 			}),
-			change: remove(skew.Tag{Tag: mesh.Tags[1]}), want: []string{"Deny InUseDelete"}, says: []string{"Deployment plain/app (3 pods)", "set the label istio.io/rev=default-v1-29-6 in the pod template"},
+			change: remove(skew.Tag{Tag: mesh.Tags[1]}), want: []string{"Deny InUseDelete"}, says: []string{"Deployment plain/app (3 pods)", "kubectl patch deployment app -n plain --type=merge"},
 		},
 		"a tag that nothing uses": {mesh: unusedTag, change: remove(skew.Tag{Tag: mesh.Tags[1]})},
 		"a revision that a tag points at": {
@@ -161,7 +161,7 @@ func TestNamespaceLabels(t *testing.T) {
 		"a tag that is new": {mesh: mesh, change: label("istio.io/rev=fresh")},
 		"an unknown revision": {
 			mesh: mesh, change: label("istio.io/rev=defualt"), want: []string{"Deny UnknownRevisionLabel"},
-			says: []string{"Namespace shop has istio.io/rev=defualt, which names neither a revision nor a revision tag. Name one of: broken, default-v1-30-3, fresh and 1 more."},
+			says: []string{"Namespace shop has istio.io/rev=defualt, which names neither a revision nor a revision tag. Name one of fresh, prod and default-v1-30-3: kubectl label namespace shop istio.io/rev=fresh --overwrite."},
 		},
 		"an unknown revision on a new namespace": {mesh: mesh, change: create(namespace("shop", "istio.io/rev=defualt")), want: []string{"Deny UnknownRevisionLabel"}},
 		"a tag without a revision":               {mesh: mesh, change: label("istio.io/rev=broken"), want: []string{"Deny UnknownRevisionLabel"}},

@@ -57,7 +57,7 @@ func TestSingletonsFollowTheRunningControlPlane(t *testing.T) {
 		"two minors behind is refused": {
 			mesh: ambient("v1.30.3"), change: toVersion(cni("v1.30.3"), "v1.28.5"),
 			want: []string{"Deny CNISkew", "Deny CNIZTunnelPair"},
-			says: []string{"would be behind revision default (v1.30.3) by more than one minor version", "Choose a version from v1.29 to v1.30"},
+			says: []string{"would be behind revision default (v1.30.3), the active revision of Istio default, by more than one minor version", "Choose a version from v1.29 to v1.30"},
 		},
 		"one minor behind is fine": {mesh: ambient("v1.30.3"), change: toVersion(ztunnel("v1.30.3"), "v1.29.6")},
 		"where only the condition Ready is known, it counts": {

@@ -68,9 +68,9 @@ func (k *check) singleton(group []breach) violation {
 		if old := k.before.plane(b.plane.name); old != nil && old.live() {
 			what = " would make the mesh ambient"
 		}
+		k.leavesBehind(&v, b)
 		v.what = k.change.object().Ref().String() + what + ", and " + b.component.String() + " would be " +
 			b.where(b.plane.String()) + "."
-		v.todo = "Use a revision that " + b.component.ref.String() + " fits, or change the version of that first"
 	}
 	return v
 }
@@ -83,8 +83,13 @@ func (k *check) follows(v *violation, group []breach) {
 	declaredAhead := slices.ContainsFunc(group, func(b breach) bool { return b.ahead && b.claim.declared() && !b.claim.superseded })
 	switch {
 	case !b.ahead:
-		v.what = subject + " would be " + b.where(p.String()) + p.because() + "."
+		of := p.String() + p.because()
+		if p.because() != "" {
+			of += ","
+		}
+		v.what = subject + " would be " + b.where(of) + "."
 		v.todo = "Choose a version from " + p.version().next(-1).Minor() + " to " + p.version().Minor()
+		v.steps, v.instead = []string{k.patches(specVersion(k.after.fitting().String()))}, true
 	case !declaredAhead:
 		v.what = subject + " would run ahead of revision " + p.name + ", which declares " + show(p.version()) + " but " +
 			p.stillRuns(b.claim) + "."

@@ -83,7 +83,7 @@ func (k *check) squeeze(kind Kind, low, high *plane) violation {
 	}
 	switch {
 	case !k.change.is(KindIstio) && !k.change.is(KindRevision):
-		v.todo = "Bring the live revisions within one minor version of each other first: through " + through.Minor()
+		k.usesBoth(&v, low, high)
 	case low.istio != high.istio:
 		v.todo = "Go through " + through.Minor() + ": bring " + off.String() + " there first"
 		v.steps = []string{off.raise(through.alias()), off.wait()}
@@ -97,4 +97,27 @@ func (k *check) squeeze(kind Kind, low, high *plane) violation {
 		}
 	}
 	return v
+}
+
+// usesBoth words a squeeze that no control plane's version brings about: something comes to use a revision, or is new
+// where two are used.
+func (k *check) usesBoth(v *violation, low, high *plane) {
+	used := func(p *plane) bool { old := k.before.plane(p.name); return old != nil && old.live() }
+	to := high
+	if !used(high) {
+		to = low
+	}
+	switch through := low.version().next(1); {
+	case used(low) && used(high) && !low.active:
+		v.todo, v.steps = "Move everything off revision "+low.name+" first", k.after.leave(low, k.after.newest(low.itself))
+	case used(low) && used(high):
+		v.todo = "Go through " + through.Minor() + ": bring " + low.String() + " there first"
+		v.steps = []string{low.raise(through.alias()), low.wait()}
+	case k.change.is(KindTag) || k.change.is(KindZTunnel):
+		v.todo, v.instead = "Point it at revision "+to.name, true
+		v.steps = []string{k.patches(targetRef(Ref{Kind: KindRevision, Name: to.name}))}
+	default:
+		v.todo, v.instead = "Use revision "+to.name, true
+		v.steps = []string{k.asks(to.name)}
+	}
 }

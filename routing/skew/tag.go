@@ -17,45 +17,79 @@ func tags(k *check) []violation {
 		return nil
 	}
 	target := Ref{Kind: Kind(t.TargetKind), Name: t.TargetName}
-	problem, todo := k.after.targetProblem(target)
+	problem := k.after.targetProblem(target)
 	if problem == "" {
 		return nil
 	}
-	return []violation{{
-		rule: TagTarget,
-		what: k.subject() + " points at " + target.String() + ", which " + problem + ".",
-		todo: todo, objects: []Ref{t.Ref(), target},
-	}}
+	v := violation{
+		rule: TagTarget, what: k.subject() + " points at " + target.String() + ", which " + problem + ".",
+		objects: []Ref{t.Ref(), target},
+	}
+	if target.Kind == "" || target.Name == "" {
+		v.what, v.objects = k.subject()+" points at nothing: its targetRef "+problem+".", v.objects[:1]
+	}
+	k.retarget(&v, t, problem)
+	return []violation{v}
+}
+
+const (
+	noTarget       = "names no Istio and no IstioRevision"
+	targetDeleting = "is being deleted"
+	targetRemote   = "is remote: the operator makes no tag for it"
+	targetMissing  = "does not exist"
+)
+
+// retarget says what the tag can point at.
+func (k *check) retarget(v *violation, t Tag, problem string) {
+	target := Ref{Kind: Kind(t.TargetKind), Name: t.TargetName}
+	v.instead = true
+	if problem == targetRemote {
+		to := t.TargetName
+		if names := k.after.refTargets(t.TargetKind, t.TargetName); len(names) > 0 {
+			to = names[0]
+		}
+		v.todo = "Create the tag with istioctl, or label the namespaces with the revision itself"
+		v.steps = []string{"istioctl tag set " + t.Name + " --revision " + to}
+		return
+	}
+	to, ok := k.after.pointable(t.Name, target)
+	if !ok {
+		v.todo, v.steps = "Create an Istio or IstioRevision first", []string{"kubectl get istios,istiorevisions"}
+		v.instead = false
+		return
+	}
+	v.todo, v.steps = "Point it at one that exists", []string{k.patches(targetRef(to))}
+	if problem == targetDeleting {
+		v.todo = "Point it at one that stays"
+	}
 }
 
 // targetProblem is what is wrong with the target of a tag; empty where nothing is.
-func (v *view) targetProblem(target Ref) (problem, todo string) {
-	const (
-		deleting = "is being deleted"
-		remote   = "is remote: the operator makes no tag for it"
-		missing  = "does not exist"
-	)
+func (v *view) targetProblem(target Ref) string {
+	if target.Kind == "" || target.Name == "" {
+		return noTarget
+	}
 	switch o := v.mesh.find(target).(type) {
 	case Istio:
 		switch {
 		case o.Deleting:
-			return deleting, "Point it at an Istio or IstioRevision that stays"
+			return targetDeleting
 		case o.Remote || v.anyRemote(v.refTargets(string(KindIstio), o.Name)):
-			return remote, "Create the tag with istioctl tag set, or label the namespaces with the revision itself"
+			return targetRemote
 		}
-		return "", ""
+		return ""
 	case Revision:
 		switch {
 		case o.Origin == routing.Webhook:
-			return missing, "Create it first, or point the tag at one that exists"
+			return targetMissing
 		case o.Deleting:
-			return deleting, "Point it at an Istio or IstioRevision that stays"
+			return targetDeleting
 		case o.Remote:
-			return remote, "Create the tag with istioctl tag set, or label the namespaces with the revision itself"
+			return targetRemote
 		}
-		return "", ""
+		return ""
 	}
-	return missing, "Create it first, or point the tag at one that exists"
+	return targetMissing
 }
 
 func (v *view) anyRemote(names []string) bool {

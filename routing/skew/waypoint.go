@@ -50,7 +50,7 @@ func (k *check) consumers(ns Namespace) []violation {
 
 // binding judges one consumer as it is after the change, against what it was before.
 func (k *check) binding(c Consumer, before Object) []violation {
-	problem, todo := k.after.bindingProblem(c)
+	problem, help := k.after.bindingProblem(c)
 	if problem == "" {
 		return nil
 	}
@@ -63,10 +63,11 @@ func (k *check) binding(c Consumer, before Object) []violation {
 	// A Namespace and the Gateway in it cannot be created the other way round; and for the other kinds a label
 	// without a waypoint is at most bypassed, which only the owner of the object can judge.
 	soft := c.Kind != KindNamespace || k.change.Operation == Create && g.Namespace == c.Namespace || !c.UseWaypoint.Present
-	return []violation{{
-		rule: WaypointMissing, what: c.Ref().String() + " " + problem + ".", todo: todo,
-		objects: []Ref{c.Ref(), g}, soft: soft,
-	}}
+	v := violation{
+		rule: WaypointMissing, what: c.Ref().String() + " " + problem + ".", objects: []Ref{c.Ref(), g}, soft: soft,
+	}
+	help.into(k, &v)
+	return []violation{v}
 }
 
 // gatewayBreaks judges an update of a Gateway by those who use it.
@@ -120,11 +121,7 @@ func (k *check) waypointsGone(gone func(Gateway) bool) []violation {
 func unlabel(consumers []Ref) []string {
 	var commands []string
 	for _, c := range consumers {
-		command := "kubectl label " + kubectlName(c.Kind) + " " + c.Name
-		if c.Namespace != "" {
-			command += " -n " + c.Namespace
-		}
-		commands = append(commands, command+" "+LabelUseWaypoint+"- "+LabelUseWaypointNamespace+"-")
+		commands = append(commands, on("label", c)+" "+LabelUseWaypoint+"- "+LabelUseWaypointNamespace+"-")
 	}
 	return commands
 }
@@ -160,38 +157,41 @@ func (c Consumer) target() Ref {
 
 // bindingProblem is why the consumer has no waypoint although it names one; empty where it has one, names none or
 // opts out.
-func (v *view) bindingProblem(c Consumer) (problem, todo string) {
+func (v *view) bindingProblem(c Consumer) (problem string, help cure) {
 	if !c.UseWaypoint.Present {
 		if c.UseWaypointNamespace.Present {
 			return "has " + LabelUseWaypointNamespace + " without " + LabelUseWaypoint + ", which does nothing",
-				"Put both labels on the same object"
+				cure{todo: "Put both labels on the same object"}
 		}
-		return "", ""
+		return "", cure{}
 	}
 	if c.UseWaypoint.Is("none") {
-		return "", ""
+		return "", cure{}
 	}
 	if c.UseWaypoint.Value == "" {
-		return "has an empty " + LabelUseWaypoint + ", which names no waypoint", "Name a waypoint, or remove the label"
+		return "has an empty " + LabelUseWaypoint + ", which names no waypoint",
+			cure{todo: "Name a waypoint, or remove the label", unlabel: true}
 	}
 	names := "names waypoint " + c.target().Namespace + "/" + c.target().Name
 	g, ok := v.mesh.find(c.target()).(Gateway)
 	switch {
 	case !ok:
-		return names + ", which does not exist: traffic would bypass its policies", "Create it first: istioctl waypoint apply -n " +
-			c.target().Namespace + " --name " + c.target().Name
+		return names + ", which does not exist: traffic would bypass its policies",
+			cure{todo: "Create it first", steps: v.apply(c.target(), c)}
 	case g.Deleting:
-		return names + ", which is being deleted", "Name another waypoint"
+		return names + ", which is being deleted", v.recreate(c)
 	case !v.waypoint(g):
-		return names + ", which is no waypoint but a Gateway of class " + g.Class, "Name a Gateway of class istio-waypoint"
+		return names + ", which is no waypoint but a Gateway of class " + g.Class, v.another(c)
 	case !v.admits(g, c.Namespace):
 		return names + ", which admits no routes from namespace " + c.Namespace,
-			"Set allowedRoutes.namespaces.from of its listener on port 15008 to All, or to a Selector that matches"
+			cure{todo: "Open it up first", steps: g.openUp()}
 	case !v.serves(g, c.Kind):
 		return names + ", which serves other traffic (" + LabelWaypointFor + "=" + v.trafficType(g) + ")",
-			"Change that label, or name another waypoint"
+			cure{todo: "Change that label first, or name another waypoint", steps: []string{
+				on("label", g.Ref()) + " " + LabelWaypointFor + "=all --overwrite",
+			}}
 	}
-	return "", ""
+	return "", cure{}
 }
 
 // Values of allowedRoutes.namespaces.from. All others, Same among them, mean the Gateway's own namespace.

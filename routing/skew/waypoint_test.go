@@ -30,7 +30,7 @@ func TestGateways(t *testing.T) {
 		"a waypoint with the revision of its owner": {mesh: mesh, change: create(labelled)},
 		"a waypoint without a label has no owner where nothing is named default": {
 			mesh: mesh, change: create(waypoint), want: []string{"Deny GatewayOwner"},
-			says: []string{"GatewayOwner: no revision would adopt Gateway bookinfo/waypoint", "Add the label istio.io/rev to the Gateway, with one of: default-v1-30-3"},
+			says: []string{"GatewayOwner: no revision would adopt Gateway bookinfo/waypoint", "Label the Gateway istio.io/rev with one of default-v1-30-3"},
 		},
 		"the default tag owns it":      {mesh: tagged, change: create(waypoint)},
 		"the default revision owns it": {mesh: inPlace("v1.30.3"), change: create(waypoint)},
