@@ -41,9 +41,6 @@ const (
 	SelectZTunnel = labelName + "=" + appZTunnel
 )
 
-// labelVersion is where Istio's charts write the version of what they install, without a leading v.
-const labelVersion = "app.kubernetes.io/version"
-
 // componentOf reads the labels. ok is false for what is no component.
 func componentOf(namespace string, labels map[string]string) (c Component, ok bool) {
 	switch {
@@ -55,12 +52,4 @@ func componentOf(namespace string, labels map[string]string) (c Component, ok bo
 		return Component{Part: ZTunnelPart, Namespace: namespace}, true
 	}
 	return Component{}, false
-}
-
-// withV gives a chart's version the form of spec.version, which has a leading v.
-func withV(version string) string {
-	if version == "" || version[0] < '0' || version[0] > '9' {
-		return version
-	}
-	return "v" + version
 }

@@ -7,6 +7,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/revision-router/revision-router/internal/sail"
 	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/routing/skew"
 )
@@ -94,7 +95,7 @@ func (p *Pod) Running() (r Running, ok bool) {
 	if !ok || p.ended() || !p.ready() {
 		return Running{}, false
 	}
-	return Running{Component: c, Version: withV(p.Labels[labelVersion])}, true
+	return Running{Component: c, Version: sail.ChartVersion(p.Labels[sail.LabelVersion])}, true
 }
 
 // component is of Istio itself: a user's own pod with such a label was injected, which its components never are.

@@ -6,6 +6,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 
+	"github.com/revision-router/revision-router/internal/sail"
 	"github.com/revision-router/revision-router/routing/skew"
 )
 
@@ -23,7 +24,7 @@ func DeploymentRollout(o *appsv1.Deployment) (r Rollout, ok bool) {
 	}
 	return Rollout{Component: c, Rollout: skew.Rollout{
 		Found:    true,
-		Version:  withV(o.Labels[labelVersion]),
+		Version:  sail.ChartVersion(o.Labels[sail.LabelVersion]),
 		Observed: o.Status.ObservedGeneration == o.Generation,
 		Pods:     int(o.Status.Replicas),
 		Updated:  int(o.Status.UpdatedReplicas),
@@ -39,7 +40,7 @@ func DaemonSetRollout(o *appsv1.DaemonSet) (r Rollout, ok bool) {
 	}
 	return Rollout{Component: c, Rollout: skew.Rollout{
 		Found:    true,
-		Version:  withV(o.Labels[labelVersion]),
+		Version:  sail.ChartVersion(o.Labels[sail.LabelVersion]),
 		Observed: o.Status.ObservedGeneration == o.Generation,
 		Pods:     int(o.Status.CurrentNumberScheduled),
 		Updated:  int(o.Status.UpdatedNumberScheduled),

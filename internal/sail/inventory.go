@@ -22,12 +22,12 @@ func IstiodOf(namespace string, labels map[string]string) Istiod {
 	return Istiod{
 		Namespace: namespace,
 		Revision:  labels[routing.LabelRevision],
-		Version:   versionOf(labels[LabelVersion]),
+		Version:   ChartVersion(labels[LabelVersion]),
 	}
 }
 
-// versionOf gives a chart's version the form of spec.version, which has a leading v.
-func versionOf(label string) string {
+// ChartVersion gives a chart's version the form of spec.version, which has a leading v.
+func ChartVersion(label string) string {
 	if label != "" && strings.IndexByte("0123456789", label[0]) >= 0 {
 		return "v" + label
 	}

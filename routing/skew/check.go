@@ -109,7 +109,7 @@ func (k *check) findings(violations []violation) []Finding {
 // Everybody else is denied: fail closed.
 func (k *check) excuse(f *Finding) {
 	switch {
-	case k.policy.excused(k.change.User):
+	case k.policy.Excuses(k.change.User):
 		f.Level, f.Excused = Warn, true
 	case k.change.overrideReason() != "":
 		f.Level, f.Overridden = Warn, k.change.overrideReason()

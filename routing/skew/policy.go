@@ -115,10 +115,10 @@ func (p Policy) drainSeconds() int64 {
 	return p.DrainSeconds
 }
 
-// excused reports whether the user is warned only: an operator, or a controller of Kubernetes that finishes a
+// Excuses reports whether the user is warned only: an operator, or a controller of Kubernetes that finishes a
 // deletion which was admitted before it: denying the garbage collector or the namespace controller would leave
 // owned objects and terminating namespaces behind for ever.
-func (p Policy) excused(user string) bool {
+func (p Policy) Excuses(user string) bool {
 	switch user {
 	case "system:serviceaccount:kube-system:generic-garbage-collector",
 		"system:serviceaccount:kube-system:namespace-controller":
@@ -126,6 +126,3 @@ func (p Policy) excused(user string) bool {
 	}
 	return slices.Contains(p.OperatorServiceAccounts, user)
 }
-
-// Excuses reports whether the user is warned and never denied: see OperatorServiceAccounts.
-func (p Policy) Excuses(user string) bool { return p.excused(user) }
