@@ -34,6 +34,12 @@ func TestTheSpecificationAndTheCodeUseTheSameWords(t *testing.T) {
 	for _, row := range routing.Reasons() {
 		known = append(known, string(row.Reason))
 	}
+	for _, why := range routing.UnroutableReasons() {
+		known = append(known, string(why))
+	}
+	for _, followed := range routing.AllFollowed() {
+		known = append(known, string(followed))
+	}
 	var all routing.WarningSet
 	for _, w := range (^all).List() {
 		known = append(known, string(w))

@@ -46,6 +46,7 @@ func BenchmarkDecide(b *testing.B) {
 		{"opted out", routing.Input{Mesh: large, Pod: routing.Pod{Inject: present("false")}}, routing.Skip},
 		{"ten neverInjectSelectors", neverInjectInput(10), routing.Inject},
 		{"all warnings that combine", warningInput(large), routing.Skip},
+		{"a rollout under way", rolloutInput(), routing.Inject},
 	}
 	for _, tc := range cases {
 		b.Run(tc.name, func(b *testing.B) {
@@ -72,6 +73,13 @@ func neverInjectInput(n int) routing.Input {
 	}
 	in.Mesh = valuesMesh(values)
 	return in
+}
+
+func rolloutInput() routing.Input {
+	return routing.Input{
+		Mesh: rolloutMesh(50), Namespace: routing.Namespace{Name: "bookinfo", Revision: present("prod")},
+		Pod: routing.Pod{Workload: routing.Workload{Kind: "Deployment", Name: "productpage-v1"}},
+	}
 }
 
 func warningInput(m *routing.Mesh) routing.Input {

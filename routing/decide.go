@@ -20,6 +20,8 @@ type Pod struct {
 	ImageAuto bool
 	// Labels are all labels of the pod. They are read only where Mesh.UsesPodLabels, and may be nil elsewhere.
 	Labels []Pair
+	// Workload is what owns the pod. It is read only where Mesh.UsesWorkloads, and may be empty elsewhere.
+	Workload Workload
 }
 
 // Decision is what becomes of a pod, and why.
@@ -33,8 +35,13 @@ type Decision struct {
 	Wanted string
 	// Revision is the concrete revision. Set where Action is Inject.
 	Revision string
-	// Tag is the tag that was followed, or that dangles.
+	// Tag is the tag that was followed, or that leads nowhere.
 	Tag string
+	// Followed is what led to another revision than the tag's target. Only in [Forward].
+	Followed Followed
+	// Forward: the router itself has the pod injected, by the injector of Revision. Where it is false and Action is
+	// Inject, a webhook of Istio's does it: always in [Guard], and in [Forward] for what plain Istio serves.
+	Forward bool
 	// Version of the revision as it is declared; empty when unknown.
 	Version  string
 	Warnings WarningSet
@@ -60,7 +67,10 @@ func Decide(in Input) Decision {
 	if skip := skipBeforeName(in); skip != "" {
 		return d.skipped(skip)
 	}
-	found, reason := lookUp(in.Mesh, want)
+	found, reason := lookUp(in.Mesh, want, in.Mesh.ResolveFor(want.name, in.Namespace.Name, in.Pod.Workload))
+	if skip := found.skip(in.Pod); skip != "" {
+		return d.skipped(skip)
+	}
 	if found.Tag != nil {
 		d.Tag = found.Tag.Name
 	}
@@ -68,12 +78,10 @@ func Decide(in Input) Decision {
 		d.Action, d.Reason = Unresolvable, reason
 		return d
 	}
-	if skip := skipByValues(in.Pod, &found.Revision.Injection); skip != "" {
-		d.Tag = ""
-		return d.skipped(skip)
-	}
 	d.Action, d.Reason = Inject, want.rule
 	d.Revision, d.Version = found.Revision.Name, found.Revision.Version
+	d.Followed = found.Followed
+	d.Forward = in.Mesh.mode == Forward && found.forwarded()
 	if !ValidLabelValue(d.Revision) || !ValidLabelValue(d.Version) {
 		d.Warnings = d.Warnings.With(LabelsTooLong)
 	}
@@ -104,6 +112,8 @@ func selectRevision(in Input) wish {
 		return wish{rule: NamespaceInjection, name: DefaultRevision}
 	case ns.Injection.Present:
 		return wish{skip: NamespaceDisabled}
+	case in.podFirst():
+		return wish{rule: PodRevision, name: pod.Revision.Value}
 	case ns.Revision.Present:
 		return wish{rule: NamespaceRevision, name: ns.Revision.Value}
 	case pod.Revision.Present:
@@ -114,6 +124,12 @@ func selectRevision(in Input) wish {
 		return wish{rule: NamespacesByDefault, name: DefaultRevision}
 	}
 	return wish{skip: NotSelected}
+}
+
+// podFirst reports whether the pod's istio.io/rev beats that of the namespace. No webhook of Istio's can do so, which
+// is why it takes the router to inject.
+func (in Input) podFirst() bool {
+	return in.Namespace.PodFirst && in.Mesh.mode == Forward && in.Namespace.Revision.Present && in.Pod.Revision.named()
 }
 
 // skipBeforeName states the checks of istiod's injectRequired that need no values of the revision, in its order
@@ -154,15 +170,31 @@ func skipByValues(pod Pod, values *Injection) Reason {
 	return ""
 }
 
-// lookUp finds what the wish names. The reason is set where there is no revision.
-func lookUp(m *Mesh, want wish) (Resolution, Reason) {
+// skip applies the values of the revision that was found, or that would have been but takes no pods.
+func (r Resolution) skip(pod Pod) Reason {
+	switch {
+	case r.Revision != nil:
+		return skipByValues(pod, &r.Revision.Injection)
+	case r.Meant != nil:
+		return skipByValues(pod, &r.Meant.Injection)
+	}
+	return ""
+}
+
+// forwarded reports whether the name is one of the Sail Operator's, down to the revision. A tag of istioctl's has a
+// webhook of its own, even where it leads to a revision of Sail's.
+func (r Resolution) forwarded() bool {
+	return r.Revision.Origin == Sail && (r.Tag == nil || r.Tag.Origin == Sail)
+}
+
+// lookUp completes what the wish's name was found to mean. The reason is set where there is no revision.
+func lookUp(m *Mesh, want wish, found Resolution) (Resolution, Reason) {
 	if m.Empty() {
 		return Resolution{}, NoMesh
 	}
 	if want.name == "" {
 		return Resolution{}, EmptyRevision
 	}
-	found := m.Resolve(want.name)
 	if found.Reason == UnknownRevision && want.name == DefaultRevision {
 		return found, NoDefaultRevision
 	}

@@ -1,6 +1,7 @@
 package routing_test
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -170,8 +171,15 @@ func decidedCases() map[string]decided {
 	}
 }
 
+// allCases are those of both modes.
+func allCases() map[string]decided {
+	cases := decidedCases()
+	maps.Copy(cases, forwardCases())
+	return cases
+}
+
 func TestDecide(t *testing.T) {
-	for name, tc := range decidedCases() {
+	for name, tc := range allCases() {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, routing.Decide(tc.in)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
@@ -186,7 +194,7 @@ func TestDecideCoversEveryReasonOfPods(t *testing.T) {
 		// Gateways only.
 		routing.GatewayRevision: true, routing.DefaultOwner: true,
 	}
-	for _, tc := range decidedCases() {
+	for _, tc := range allCases() {
 		covered[tc.want.Reason] = true
 	}
 	for _, known := range routing.Reasons() {
@@ -198,7 +206,7 @@ func TestDecideCoversEveryReasonOfPods(t *testing.T) {
 
 // Every pod of a cluster passes through Decide while the API server waits.
 func TestDecideAllocatesNothing(t *testing.T) {
-	for name, tc := range decidedCases() {
+	for name, tc := range allCases() {
 		t.Run(name, func(t *testing.T) {
 			if n := testing.AllocsPerRun(100, func() { routing.Decide(tc.in) }); n != 0 {
 				t.Errorf("%v allocations", n)

@@ -15,7 +15,7 @@ func Explain(in Input, d Decision) string {
 	if d.Action == Skip {
 		return explainSkip(in, d)
 	}
-	return explainName(in.Mesh, d)
+	return explainName(in.Mesh, d) + explainFollowed(in, d)
 }
 
 // ExplainGateway is [Explain] for the decisions of [DecideGateway].
@@ -40,7 +40,11 @@ func explainSkip(in Input, d Decision) string {
 	case MirrorPod:
 		return "the pod mirrors a static pod, which only the kubelet can change"
 	}
-	revision := in.Mesh.Resolve(d.Wanted).Revision
+	found := in.Mesh.ResolveFor(d.Wanted, in.Namespace.Name, in.Pod.Workload)
+	revision := found.Revision
+	if revision == nil {
+		revision = found.Meant
+	}
 	if revision == nil {
 		return ""
 	}
@@ -69,6 +73,8 @@ func explainName(m *Mesh, d Decision) string {
 		return who + " asks for the default revision, but neither a revision nor a tag is named " + DefaultRevision
 	case DanglingTag:
 		return who + " asks for the tag " + quoteIn(63, d.Tag) + ", " + dangling(m.Resolve(d.Wanted).Tag)
+	case NotRoutable:
+		return explainNotRoutable(m, who, d)
 	case NoMesh:
 		return who + " asks for a sidecar, but the cluster holds no revision of Istio at all"
 	}
@@ -178,6 +184,8 @@ func UnresolvedWarning(d Decision) string {
 		what = "no revision or tag is named " + DefaultRevision
 	case DanglingTag:
 		what = "the tag " + quoteIn(24, d.Tag) + " leads to no revision"
+	case NotRoutable:
+		what = quoteIn(32, d.Wanted) + " takes no pods now"
 	case NoMesh:
 		what = "the cluster has no Istio revision"
 	}

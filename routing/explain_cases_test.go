@@ -32,7 +32,7 @@ func asked(m *Mesh, ns Namespace, pod Pod) Input {
 	return Input{Mesh: m, Namespace: ns, Pod: pod}
 }
 
-func explainedCases() map[string]explained {
+func guardExplained() map[string]explained {
 	byDefault := Tag{Name: "default", Revision: "default-v1-30-3", Origin: Sail}
 	rev := func(v string) Namespace { return Namespace{Revision: present(v)} }
 	enabled := Namespace{Injection: present("enabled")}

@@ -30,6 +30,7 @@ func meshOf(o routing.Objects) *routing.Mesh {
 		Revisions:  slices.Clone(o.Revisions),
 		Tags:       slices.Clone(o.Tags),
 		Namespaces: slices.Clone(o.Namespaces),
+		Mode:       o.Mode,
 	})
 }
 

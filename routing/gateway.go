@@ -22,7 +22,7 @@ func DecideGateway(in GatewayInput) Decision {
 		want = wish{rule: NamespaceRevision, name: in.Namespace.Revision.Value}
 	}
 	d := Decision{Rule: want.rule, Wanted: want.name}
-	found, reason := lookUp(in.Mesh, want)
+	found, reason := lookUp(in.Mesh, want, in.Mesh.owner(want.name))
 	if found == (Resolution{Reason: UnknownRevision}) && want.rule != DefaultOwner {
 		// A deactivated revision has lost its name for pods alone: its istiod still knows itself by it.
 		found.Revision = in.Mesh.revision(want.name)

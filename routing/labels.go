@@ -26,6 +26,8 @@ const (
 	AnnotationReason = "revision-router.io/reason"
 	// AnnotationTag is the revision tag that was followed. Absent where the pod named the revision itself.
 	AnnotationTag = "revision-router.io/tag"
+	// AnnotationFollowed is what led to another revision than the tag's target, a [Followed]. Absent elsewhere.
+	AnnotationFollowed = "revision-router.io/followed"
 )
 
 // DefaultRevision is the name under which Istio's selectors reach the revision without a name (Helm value

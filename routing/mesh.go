@@ -41,7 +41,12 @@ type Revision struct {
 	// to it. That is how istioctl tag set default leaves the default revision, and how it stays when the tag is
 	// removed (istioctl/pkg/tag, DeactivateIstioInjectionWebhook). Only where Origin is Webhook.
 	Deactivated bool
-	Injection   Injection
+	// Unroutable is why no pod can be sent to the revision's injector. Only in [Forward], and where Origin is Sail.
+	Unroutable Unroutable
+	// Order ranks the versions of all revisions from 1: a newer version is higher, equal ones are equal. 0 where the
+	// version is not known. Only in [Forward].
+	Order     int
+	Injection Injection
 }
 
 // Injection holds the values of a revision that change what istiod's injector and its webhooks do.
@@ -63,10 +68,15 @@ type Tag struct {
 	Revision string
 	// TargetKind (Istio or IstioRevision) and TargetName are what the tag's spec asks for. Empty for Webhook.
 	TargetKind, TargetName string
-	Origin                 Origin
-	Created                time.Time
-	UID                    string
-	Deleting               bool
+	// Target is the revision that the spec's target means at the moment: the IstioRevision itself, or the active
+	// revision of the Istio. Empty where there is none. Only in [Forward].
+	Target string
+	// Rollout sends a share of the tag's workloads elsewhere. Only in [Forward] does it have an effect.
+	Rollout  Rollout
+	Origin   Origin
+	Created  time.Time
+	UID      string
+	Deleting bool
 }
 
 // Namespace holds the labels of a Namespace that Istio reads.
@@ -74,6 +84,9 @@ type Namespace struct {
 	Name string
 	// Injection is istio-injection, Revision is istio.io/rev.
 	Injection, Revision Label
+	// PodFirst: the policy's [Precedence] lets a pod's istio.io/rev beat that of the namespace. Only in [Forward] does
+	// it have an effect: in [Guard] Istio's own webhooks rule.
+	PodFirst bool
 }
 
 // NamespaceOf reads a Namespace's labels.
@@ -90,16 +103,24 @@ type Objects struct {
 	Revisions  []Revision
 	Tags       []Tag
 	Namespaces []Namespace
+	// Mode is [Guard] where it is empty.
+	Mode Mode
 }
 
 // Mesh is an immutable snapshot of the revisions, tags and namespaces of a cluster. It may be read by any
 // number of goroutines. The zero value and nil are not valid; use [NewMesh].
 type Mesh struct {
-	names       map[string]Resolution
+	// names is what istio.io/rev means on pods and namespaces, owners what it means to a Gateway. They differ only in
+	// [Forward].
+	names, owners map[string]Resolution
+	// shares are the rollouts under way, by their tag.
+	shares      map[string]share
+	mode        Mode
 	namespaces  map[string]Namespace
 	revisions   []Revision
 	tags        []Tag
 	usesLabels  bool
+	podFirst    bool
 	autoDefault bool
 }
 
@@ -109,8 +130,12 @@ type Resolution struct {
 	Revision *Revision
 	// Tag is the tag that was followed; nil when the name is a revision's own.
 	Tag *Tag
-	// Reason is empty when Revision is set, otherwise UnknownRevision or DanglingTag.
+	// Reason is empty when Revision is set, otherwise UnknownRevision, DanglingTag or, in [Forward], NotRoutable.
 	Reason Reason
+	// Followed is what led to another revision than the tag's target, in [Forward].
+	Followed Followed
+	// Meant is the revision that would be followed if it took pods, in [Forward]; nil where it does not exist.
+	Meant *Revision
 }
 
 // NewMesh builds the snapshot. For two objects of one name the answer does not depend on the order in which
@@ -122,9 +147,11 @@ func NewMesh(o Objects) *Mesh {
 		namespaces: make(map[string]Namespace, len(o.Namespaces)),
 		revisions:  o.Revisions,
 		tags:       o.Tags,
+		mode:       o.Mode,
 	}
 	for _, ns := range o.Namespaces {
 		m.namespaces[ns.Name] = ns
+		m.podFirst = m.podFirst || ns.PodFirst
 	}
 	slices.SortFunc(m.revisions, func(a, b Revision) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), byAge(a.age(), b.age()))
@@ -163,9 +190,17 @@ func (m *Mesh) index() {
 			m.names[t.Name] = Resolution{Tag: t, Reason: DanglingTag}
 		}
 	}
-	if r := m.names[DefaultRevision].Revision; r != nil {
-		m.autoDefault = r.Injection.EnableNamespacesByDefault
+	m.owners = m.names
+	if m.mode == Forward {
+		m.forward(byName)
 	}
+	byDefault := m.names[DefaultRevision]
+	asks := byDefault.Revision
+	if asks == nil {
+		// Its pods still ask for a sidecar while it takes none, and are then refused rather than passed over.
+		asks = byDefault.Meant
+	}
+	m.autoDefault = asks != nil && asks.Injection.EnableNamespacesByDefault
 }
 
 // keepsName reports whether the revision's name leads to it and not to a tag of the same name.
@@ -179,9 +214,18 @@ func (r *Revision) keepsName(t *Tag) bool {
 	return byAge(r.age(), t.age()) <= 0
 }
 
-// Resolve tells what name means as the value of istio.io/rev.
+// Resolve tells what name means as the value of istio.io/rev. In [Forward] it leaves rollouts out: see
+// [Mesh.ResolveFor].
 func (m *Mesh) Resolve(name string) Resolution {
 	if r, ok := m.names[name]; ok {
+		return r
+	}
+	return Resolution{Reason: UnknownRevision}
+}
+
+// owner tells what name means as the value of istio.io/rev of a Gateway.
+func (m *Mesh) owner(name string) Resolution {
+	if r, ok := m.owners[name]; ok {
 		return r
 	}
 	return Resolution{Reason: UnknownRevision}

@@ -69,6 +69,8 @@ const (
 	NoDefaultRevision Reason = "NoDefaultRevision"
 	// DanglingTag: the tag that is asked for points at no revision that exists.
 	DanglingTag Reason = "DanglingTag"
+	// NotRoutable: the revision that is asked for takes no pods, and no earlier one of the tag does. Only in [Forward].
+	NotRoutable Reason = "NotRoutable"
 	// NoMesh: the cluster holds no revision of any kind.
 	NoMesh Reason = "NoMesh"
 )
@@ -105,6 +107,7 @@ func Reasons() []struct {
 		{UnknownRevision, Unresolvable},
 		{NoDefaultRevision, Unresolvable},
 		{DanglingTag, Unresolvable},
+		{NotRoutable, Unresolvable},
 		{NoMesh, Unresolvable},
 	}
 }

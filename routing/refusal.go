@@ -27,7 +27,10 @@ func ExplainRefusal(subject string, in Input, d Decision) string {
 	if len(names) > 0 {
 		b.WriteString("The mesh has " + enumerate(names) + ". ")
 	}
-	meant := closest(d.Wanted, names)
+	meant := ""
+	if d.Reason != NotRoutable { // which is no slip
+		meant = closest(d.Wanted, names)
+	}
 	if meant != "" {
 		b.WriteString("Did you mean " + strconv.Quote(meant) + "? ")
 	}
@@ -46,6 +49,8 @@ func nextForName(in Input, d Decision, name string) string {
 		return "install Istio, or " + label + LabelRevision + "-"
 	case d.Reason == NoMesh:
 		return "install Istio, or take the label off the pod template"
+	case d.Reason == NotRoutable:
+		return nextToRoute(in.Mesh, d)
 	case d.Reason == DanglingTag:
 		return showTag(in.Mesh.Resolve(d.Wanted).Tag)
 	case name == "" && d.Reason == NoDefaultRevision:

@@ -31,7 +31,7 @@ func (o *sourceOptions) readCluster(ctx context.Context) (*manifest.Set, error) 
 	}
 	l := lister{
 		client:   client,
-		to:       manifest.NewCollector(manifest.CollectOptions{Live: true, Purpose: o.purpose}),
+		to:       manifest.NewCollector(manifest.CollectOptions{Live: true, Purpose: o.purpose, Precedence: o.precedence}),
 		pageSize: cmp.Or(o.pageSize, defaultPageSize),
 	}
 	for _, what := range o.lists() {
@@ -66,13 +66,14 @@ func (o *sourceOptions) lists() []list {
 }
 
 // listsOf are those that hold what is needed of a resource. For one namespace that is this namespace, and the
-// istiod Deployments wherever they are, which alone know the versions of plain Istio.
+// istiod Deployments wherever they are, which alone know the versions of plain Istio, and where the router injects
+// the EndpointSlices.
 func (o *sourceOptions) listsOf(r manifest.Resource) []list {
 	all := list{resource: r, path: r.Path("")}
 	switch {
 	case o.purpose == manifest.ForSkew:
 		return o.selected(all)
-	case o.namespace == "":
+	case o.namespace == "", r.Kind == "EndpointSlice":
 		return []list{all}
 	case r.Namespaced:
 		own := list{resource: r, path: r.Path(o.namespace)}

@@ -82,6 +82,7 @@ func TestResolveInACluster(t *testing.T) {
 			t.Errorf("(-cluster +file):\n%s", diff)
 		}
 	})
+	t.Run("where the router injects", func(t *testing.T) { testResolveForward(t, c) })
 	t.Run("somebody who may list nothing", func(t *testing.T) {
 		got := ran(t, "", "--kubeconfig", kubeconfigFor(t, c, "nobody"))
 		if got.code != ExitUsage || !strings.Contains(got.stderr, "kubectl auth can-i list") || got.stdout != "" {

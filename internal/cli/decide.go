@@ -20,6 +20,7 @@ type row struct {
 	Tag       string            `json:"tag"`
 	Version   string            `json:"version"`
 	Warnings  []routing.Warning `json:"warnings"`
+	Followed  routing.Followed  `json:"followed,omitempty"`
 
 	// why is the decision in a sentence, for the wide table.
 	why string
@@ -37,7 +38,7 @@ type resolution struct {
 	unknownNamespaces []string
 }
 
-// resolver decides everything in a set, with the policy that the router ships.
+// resolver decides everything in a set.
 type resolver struct {
 	set    *manifest.Set
 	policy routing.Policy
@@ -47,8 +48,8 @@ type resolver struct {
 }
 
 // resolve decides about everything in the namespace, or everywhere if it is empty.
-func resolve(set *manifest.Set, only string) *resolution {
-	r := resolver{set: set, policy: routing.DefaultPolicy(), seen: map[string]bool{}}
+func resolve(set *manifest.Set, only string, policy routing.Policy) *resolution {
+	r := resolver{set: set, policy: policy, seen: map[string]bool{}}
 	istio := map[string]bool{}
 	for i := range set.Objects {
 		o := &set.Objects[i]
@@ -121,7 +122,7 @@ func (r *resolver) add(o *manifest.Object, d routing.Decision, why string) {
 	r.out.rows = append(r.out.rows, row{
 		Kind: o.Kind, Namespace: o.Namespace, Name: o.Name,
 		Action: d.Action, Reason: d.Reason, Revision: d.Revision, Tag: d.Tag, Version: d.Version,
-		Warnings: warnings, why: why,
+		Warnings: warnings, Followed: d.Followed, why: why,
 	})
 }
 

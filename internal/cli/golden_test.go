@@ -30,6 +30,15 @@ func golden() map[string][]string {
 		"mistakes.table":      {"-f", "testdata/mistakes.yaml"},
 		"other-default.table": {"-f", meshes + "revisionbased-before.json", "-f", "testdata/unnamed.yaml", "-n", "shop"},
 	}
+	const forward = "testdata/forward/"
+	known := []string{"-f", forward + "mesh.yaml", "-f", forward + "endpoints.yaml", "-f", forward + "workloads.yaml"}
+	for _, output := range []string{"table", "wide", "json"} {
+		runs["forward."+output] = append([]string{"--mode", "forward", "-o", output}, known...)
+	}
+	runs["forward-policy.table"] = append([]string{"--mode", "forward", "--policy", forward + "policy.yaml"}, known...)
+	runs["forward-in-guard.table"] = known
+	runs["forward-without-endpoints.table"] = []string{"--mode", "forward", "-f", forward + "mesh.yaml", "-f", forward + "workloads.yaml"}
+	runs["forward-declared.table"] = []string{"--mode", "forward", "-f", "../manifest/testdata/git", "-f", workloads}
 	for _, mesh := range []string{"ambient-inplace", "revisionbased-before", "revisionbased-during"} {
 		for _, output := range []string{"table", "wide", "json"} {
 			runs[mesh+"."+output] = []string{"-f", meshes + mesh + ".json", "-f", workloads, "-o", output}

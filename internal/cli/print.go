@@ -28,11 +28,22 @@ func writeJSON(out io.Writer, rows []row) error {
 	return nil
 }
 
-// writeTable lays the rows out as kubectl does. The wide form also has the warnings and the sentence.
-func writeTable(out io.Writer, rows []row, wide bool) error {
+// tableColumns says which columns a table has besides those that it always has.
+type tableColumns struct {
+	// wide: the warnings and the sentence.
+	wide bool
+	// followed: what led to another revision than the tag's target.
+	followed bool
+}
+
+// writeTable lays the rows out as kubectl does.
+func writeTable(out io.Writer, rows []row, with tableColumns) error {
 	w := newTable(out)
 	header := "NAMESPACE\tKIND\tNAME\tACTION\tREVISION\tTAG\tVERSION\tREASON"
-	if wide {
+	if with.followed {
+		header += "\tFOLLOWED"
+	}
+	if with.wide {
 		header += "\tWARNINGS\tWHY"
 	}
 	fmt.Fprintln(w, header)
@@ -40,7 +51,10 @@ func writeTable(out io.Writer, rows []row, wide bool) error {
 		r := &rows[i]
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", cell(r.Namespace), r.Kind, cell(r.Name), r.Action,
 			cell(r.Revision), cell(r.Tag), cell(r.Version), r.Reason)
-		if wide {
+		if with.followed {
+			fmt.Fprintf(w, "\t%s", cell(string(r.Followed)))
+		}
+		if with.wide {
 			fmt.Fprintf(w, "\t%s\t%s", cell(joined(r.Warnings)), cell(r.why))
 		}
 		fmt.Fprintln(w)

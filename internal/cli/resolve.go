@@ -12,6 +12,12 @@ import (
 	"github.com/revision-router/revision-router/internal/manifest"
 )
 
+// Modes of the router, as its flags name them.
+const (
+	modeGuard   = "guard"
+	modeForward = "forward"
+)
+
 // Output formats of resolve.
 const (
 	outputTable = "table"
@@ -32,11 +38,16 @@ configurations of Istio without the Sail Operator). Of objects that are given tw
 Objects without a status, as in a Git repository, stand for what the Sail Operator would make of them:
 what is declared, not what runs. Without --filename the cluster of the current kubeconfig context is read.
 
+With --mode=forward the answer is that of a router that injects by itself: a tag then means its target, once that takes
+pods, and rollouts and the precedence of --policy count. Which revision takes pods is read from EndpointSlices. Files
+that hold none of a control plane leave it open, and every revision is taken to have a ready injector.
+
 The exit code is 0 if every object finds its revision or needs none, 1 if one is Unresolvable or would be
 refused, and 2 if the command line is wrong or something cannot be read.
 
 With -o json there is one object per line:
-  {"kind","namespace","name","action","reason","revision","tag","version","warnings"}`
+  {"kind","namespace","name","action","reason","revision","tag","version","warnings"}
+and with --mode=forward also "followed", where a rollout or the last good revision decided.`
 
 const resolveExample = `  # Everything in the cluster of the current context
   router resolve
@@ -48,19 +59,24 @@ const resolveExample = `  # Everything in the cluster of the current context
   kubectl get istios,istiorevisions,istiorevisiontags,namespaces -o yaml > mesh.yaml
   helm template shop ./chart -n shop | router resolve -f mesh.yaml -f - -n shop
 
+  # Where a rollout sends the workloads of a cluster
+  router resolve --mode=forward
+
   # The names of all pods that find no revision
   router resolve -o json | jq -r 'select(.action == "Unresolvable") | .namespace + "/" + .name'`
 
 type resolveOptions struct {
 	source sourceOptions
 	output string
+	mode   string
+	policy string
 }
 
 // NewResolveCommand returns the command "resolve".
 func NewResolveCommand(streams Streams) *cobra.Command {
 	o := resolveOptions{source: sourceOptions{without: []string{"IstioCNI", "ZTunnel"}}}
 	cmd := newCommand(streams, cobra.Command{
-		Use:     "resolve [-f FILE|DIR ...] [-n NAMESPACE] [-o table|wide|json] [--kubeconfig FILE] [--context NAME]",
+		Use:     "resolve [-f FILE|DIR ...] [-n NAMESPACE] [-o table|wide|json] [--mode guard|forward] [--policy FILE] [--kubeconfig FILE] [--context NAME]",
 		Short:   "Show which revision every pod gets, and why",
 		Long:    resolveLong,
 		Example: resolveExample,
@@ -69,7 +85,10 @@ func NewResolveCommand(streams Streams) *cobra.Command {
 		},
 	})
 	o.source.addFlags(cmd.Flags())
-	cmd.Flags().StringVarP(&o.output, "output", "o", outputTable, "format of the output: table, wide or json")
+	flags := cmd.Flags()
+	flags.StringVarP(&o.output, "output", "o", outputTable, "format of the output: table, wide or json")
+	flags.StringVar(&o.mode, "mode", modeGuard, "who injects: guard (Istio's own webhooks) or forward (the router)")
+	flags.StringVar(&o.policy, "policy", "", "file with the RouterPolicy to apply instead of the default one")
 	return cmd
 }
 
@@ -77,11 +96,23 @@ func (o *resolveOptions) run(ctx context.Context, streams Streams) error {
 	if !slices.Contains([]string{outputTable, outputWide, outputJSON}, o.output) {
 		return usage(fmt.Errorf("unknown output format %q: use -o table, -o wide or -o json", o.output))
 	}
+	switch o.mode {
+	case modeGuard:
+	case modeForward:
+		o.source.purpose = manifest.ForForwarding
+	default:
+		return usage(fmt.Errorf("unknown mode %q: use --mode=%s or --mode=%s", o.mode, modeGuard, modeForward))
+	}
+	policy, err := readPolicy(o.policy)
+	if err != nil {
+		return usage(err)
+	}
+	o.source.precedence = policy.NamespacePrecedence()
 	set, err := o.source.read(ctx, streams.In)
 	if err != nil {
 		return usage(err)
 	}
-	found := resolve(set, o.source.only())
+	found := resolve(set, o.source.only(), policy.Routing())
 	if err := o.print(streams, set, found); err != nil {
 		return usage(fmt.Errorf("writing the output: %w", err))
 	}
@@ -89,6 +120,11 @@ func (o *resolveOptions) run(ctx context.Context, streams Streams) error {
 		return ExitError{Code: ExitRefused}
 	}
 	return nil
+}
+
+// columns are those of the table.
+func (o *resolveOptions) columns(wide bool) tableColumns {
+	return tableColumns{wide: wide, followed: o.mode == modeForward}
 }
 
 // print writes the answer to Out. What is worth saying about the input, and in JSON also why something is
@@ -104,9 +140,9 @@ func (o *resolveOptions) print(streams Streams, set *manifest.Set, found *resolu
 	case len(found.rows) == 0:
 		writeLines(notices, []string{"There are no pods, pod templates or Gateways here."})
 	case o.output == outputWide:
-		err = writeTable(out, found.rows, true)
+		err = writeTable(out, found.rows, o.columns(true))
 	default:
-		err = writeTable(out, found.rows, false)
+		err = writeTable(out, found.rows, o.columns(false))
 		writeBelow(out, found.refusals.lines())
 		writeBelow(out, found.warnings.lines())
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/revision-router/revision-router/internal/manifest"
+	"github.com/revision-router/revision-router/routing"
 )
 
 // sourceOptions say where a command takes its objects from: files, or a cluster.
@@ -18,6 +19,8 @@ type sourceOptions struct {
 	context    string
 	// purpose is what the command needs the objects for.
 	purpose manifest.Purpose
+	// precedence flags namespaces.
+	precedence routing.Precedence
 	// whole are kinds of which all objects are needed from a cluster, and not only those that matter to the rest.
 	whole []string
 	// without are kinds that the command does not need from a cluster.
@@ -45,7 +48,7 @@ func (o *sourceOptions) read(ctx context.Context, in io.Reader) (*manifest.Set, 
 			return nil, fmt.Errorf("%s asks for a cluster and --filename for files: leave one of them out", flag.name)
 		}
 	}
-	return manifest.Read(ctx, manifest.Options{Paths: o.files, Input: in, Namespace: o.namespace, Purpose: o.purpose})
+	return manifest.Read(ctx, manifest.Options{Paths: o.files, Input: in, Namespace: o.namespace, Purpose: o.purpose, Precedence: o.precedence})
 }
 
 func (o *sourceOptions) offline() bool { return len(o.files) > 0 }

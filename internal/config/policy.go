@@ -33,6 +33,9 @@ type RouterPolicy struct {
 	Unresolved routing.Level `json:"unresolved,omitempty"`
 	// NoMesh is the same for a cluster without any revision: Warn (default) or Deny.
 	NoMesh routing.Level `json:"noMesh,omitempty"`
+	// Precedence says in which namespaces a pod's istio.io/rev beats the namespace's; by default in none. It has an
+	// effect in forward mode only.
+	Precedence Precedence `json:"precedence,omitempty"`
 	// Rules sets the level of single rules of version skew and references: Deny, Warn or Off.
 	Rules Levels `json:"rules,omitempty"`
 	// ControlPlaneVersion says which version of a control plane its data plane has to fit: Running (default), so
@@ -84,6 +87,7 @@ func Default() RouterPolicy {
 		Kind:                    Kind,
 		Unresolved:              routed.Unresolved,
 		NoMesh:                  routed.NoMesh,
+		Precedence:              Precedence{{Precedence: NamespaceFirst}},
 		ControlPlaneVersion:     skewed.ControlPlaneVersion,
 		CNI:                     CNI{MaxAhead: skewed.CNIMaxAhead},
 		ZTunnel:                 ZTunnel{DrainSeconds: skewed.DrainSeconds},
@@ -95,6 +99,9 @@ func Default() RouterPolicy {
 func (p RouterPolicy) Routing() routing.Policy {
 	return routing.Policy{Unresolved: p.Unresolved, NoMesh: p.NoMesh}
 }
+
+// NamespacePrecedence returns the part of the policy that flags namespaces for the pod webhook.
+func (p RouterPolicy) NamespacePrecedence() routing.Precedence { return p.Precedence.rules() }
 
 // Skew returns the part of the policy that the skew rules apply.
 func (p RouterPolicy) Skew() skew.Policy {
@@ -125,6 +132,9 @@ func (p RouterPolicy) completed() RouterPolicy {
 	defaults := Default()
 	p.Unresolved = cmp.Or(p.Unresolved, defaults.Unresolved)
 	p.NoMesh = cmp.Or(p.NoMesh, defaults.NoMesh)
+	if p.Precedence == nil {
+		p.Precedence = defaults.Precedence
+	}
 	p.ControlPlaneVersion = cmp.Or(p.ControlPlaneVersion, defaults.ControlPlaneVersion)
 	p.ZTunnel.DrainSeconds = cmp.Or(p.ZTunnel.DrainSeconds, defaults.ZTunnel.DrainSeconds)
 	if p.OperatorServiceAccounts == nil {
@@ -150,6 +160,7 @@ func validate(p RouterPolicy) field.ErrorList {
 			errs = append(errs, field.NotSupported(field.NewPath(level.path), level.value, known[1:]))
 		}
 	}
+	errs = append(errs, p.Precedence.validate()...)
 	return append(errs, validateSkew(p)...)
 }
 

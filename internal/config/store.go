@@ -26,6 +26,7 @@ type Store struct {
 	lastRead   []byte
 	lastErr    error
 	generation int
+	onChange   func(RouterPolicy)
 }
 
 // NewStore reads the file once. A bad file is an error here, at start-up, where a person or a roll-out is
@@ -46,6 +47,14 @@ func NewStore(path string, log logr.Logger) (*Store, error) {
 	s.current.Store(&policy)
 	s.generation = 1
 	return s, nil
+}
+
+// OnChange sets what is called with each policy that replaces the one in force. Call it before [Store.Start]; the last
+// call counts.
+func (s *Store) OnChange(call func(RouterPolicy)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onChange = call
 }
 
 // Policy is the policy in force.
@@ -107,6 +116,9 @@ func (s *Store) Reload() {
 	s.lastRead, s.lastErr = data, nil
 	s.generation++
 	s.current.Store(&policy)
+	if s.onChange != nil {
+		s.onChange(policy)
+	}
 	s.log.Info("policy changed", "file", s.path, "generation", s.generation,
 		"unresolved", policy.Unresolved, "noMesh", policy.NoMesh)
 }

@@ -19,9 +19,11 @@ func (s *Set) assemble(live bool) {
 	for _, t := range All[*sail.IstioRevisionTag](s) {
 		in.Tags = append(in.Tags, t.Tag())
 	}
+	var active map[string]string
 	if !live {
 		d := s.declare(&in)
 		s.Warnings = append(s.Warnings, d.warnings...)
+		active = d.active
 	}
 	for _, c := range All[*admissionregistrationv1.MutatingWebhookConfiguration](s) {
 		if injector, ok := sail.FromWebhookConfiguration(c); ok {
@@ -35,6 +37,9 @@ func (s *Set) assemble(live bool) {
 	}
 	for _, ns := range All[routing.Namespace](s) {
 		in.Namespaces = append(in.Namespaces, ns)
+	}
+	if s.purpose == ForForwarding {
+		s.forwarding(&in, active)
 	}
 	s.Mesh = routing.NewMesh(in.Objects())
 }

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/revision-router/revision-router/routing"
 )
 
 // CollectOptions says how objects are read.
@@ -18,6 +20,8 @@ type CollectOptions struct {
 	Namespace string
 	// Purpose is what the objects are for.
 	Purpose Purpose
+	// Precedence flags the namespaces in which a pod's label beats that of the namespace.
+	Precedence routing.Precedence
 	// Live: the objects come from a running cluster, so that only what its operator has done counts. Otherwise
 	// they are declarations, and stand for what the operator would make of them: see [Read].
 	Live bool
@@ -112,6 +116,7 @@ func (c *Collector) Finish() (*Set, error) {
 		return nil, err
 	}
 	set.Objects = arrange(set.Objects)
+	set.purpose = c.options.Purpose
 	if c.options.Purpose == ForSkew {
 		set.assembleSkew()
 	} else {
@@ -202,7 +207,7 @@ type job struct {
 }
 
 func (c *Collector) work() {
-	d := &decoder{kinds: c.kinds, others: c.others, namespace: c.options.Namespace, interned: map[string]string{}}
+	d := &decoder{kinds: c.kinds, others: c.others, namespace: c.options.Namespace, precedence: c.options.Precedence, interned: map[string]string{}}
 	for j := range c.jobs {
 		d.out = result{}
 		d.job(j)

@@ -11,6 +11,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kjson "sigs.k8s.io/json"
+
+	"github.com/revision-router/revision-router/routing"
 )
 
 const (
@@ -50,8 +52,10 @@ type decoder struct {
 	// others: objects of other kinds are kept as well, by their name.
 	others    bool
 	namespace string
-	interned  map[string]string
-	block     blockReader
+	// precedence flags namespaces.
+	precedence routing.Precedence
+	interned   map[string]string
+	block      blockReader
 
 	src *source
 	out result

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/revision-router/revision-router/internal/sail"
@@ -16,6 +17,7 @@ const (
 	groupBatch     = "batch"
 	groupGateway   = "gateway.networking.k8s.io"
 	groupAdmission = "admissionregistration.k8s.io"
+	groupDiscovery = "discovery.k8s.io"
 )
 
 // scope tells whether the objects of a kind live in namespaces.
@@ -73,6 +75,8 @@ const (
 	ForRouting Purpose = iota
 	// ForSkew reads what the skew rules look at: see [Set.SkewMesh].
 	ForSkew
+	// ForForwarding reads what [ForRouting] does, and whether injectors can be called: the mesh is in routing.Forward.
+	ForForwarding
 )
 
 // Resource is a kind as an API server lists it.
@@ -106,6 +110,11 @@ func kindsFor(p Purpose) []skewKind {
 	for _, k := range kinds() {
 		out = append(out, skewKind{kind: k})
 	}
+	if p == ForForwarding {
+		out = append(out, skewKind{kind: kind{
+			groupDiscovery, "EndpointSlice", namespaced, "v1", "endpointslices", typed[discoveryv1.EndpointSlice],
+		}})
+	}
 	return out
 }
 
@@ -131,14 +140,16 @@ func groupOf(apiVersion string) string {
 	return group
 }
 
-func decodeNamespace(_ *decoder, raw []byte) (identity, any, error) {
+func decodeNamespace(d *decoder, raw []byte) (identity, any, error) {
 	var in struct {
 		Metadata metadata `json:"metadata"`
 	}
 	if err := unmarshal(raw, &in); err != nil {
 		return identity{}, nil, err
 	}
-	return in.Metadata.identity(), routing.NamespaceOf(in.Metadata.Name, in.Metadata.Labels), nil
+	ns := routing.NamespaceOf(in.Metadata.Name, in.Metadata.Labels)
+	ns.PodFirst = d.precedence.PodFirst(in.Metadata.Labels)
+	return in.Metadata.identity(), ns, nil
 }
 
 // decodeName reads what an object of any kind calls itself, and no more.

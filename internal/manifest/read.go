@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/revision-router/revision-router/routing"
 )
 
 // Stdin is the path that stands for standard input.
@@ -28,6 +30,8 @@ type Options struct {
 	Namespace string
 	// Purpose is what the objects are for.
 	Purpose Purpose
+	// Precedence is that of [CollectOptions].
+	Precedence routing.Precedence
 }
 
 // Extensions are the ends of the names of files that are read from directories. A file that is named itself may
@@ -44,7 +48,7 @@ func Extensions() []string { return []string{".yaml", ".yml", ".json", ".jsonl"}
 //
 // The error is that of ctx, or of type [Errors] with everything that is wrong.
 func Read(ctx context.Context, o Options) (*Set, error) {
-	c := NewCollector(CollectOptions{Namespace: o.Namespace, Purpose: o.Purpose})
+	c := NewCollector(CollectOptions{Namespace: o.Namespace, Purpose: o.Purpose, Precedence: o.Precedence})
 	readAll(ctx, o, c)
 	set, err := c.Finish()
 	if ctx.Err() != nil {

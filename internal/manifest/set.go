@@ -36,6 +36,7 @@ type Set struct {
 	// Warnings are lines about what was read but is probably not meant, each with its file.
 	Warnings []string
 
+	purpose Purpose
 	// pods is what the pods, Deployments and DaemonSets of a set read ForSkew amount to.
 	pods inventory.Parts
 	// written counts the calls of [Set.Written].

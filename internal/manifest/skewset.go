@@ -23,7 +23,7 @@ func (o *Object) Skew() skew.Object {
 	case *sail.IstioRevision:
 		return inventory.Revision(v)
 	case *sail.IstioRevisionTag:
-		return skew.Tag{Tag: v.Tag()}
+		return inventory.Tag(v)
 	case *sail.IstioCNI:
 		return inventory.CNI(v)
 	case *sail.ZTunnel:

@@ -22,6 +22,8 @@ type Workload struct {
 	Pod routing.Pod
 	// Controller is the kind and name of the object that made this one; empty where there is none.
 	ControllerKind, ControllerName string
+	// GenerateName and DeploymentConfig are what a pod's workload is told by, besides its labels.
+	GenerateName, DeploymentConfig string
 	// Replicas that are asked for; -1 where the kind has none or leaves it to the API's default.
 	Replicas int
 	// Istiod is set on Deployments of control planes.
@@ -147,6 +149,7 @@ func (d *decoder) workload(own *metadata, pod *template) *Workload {
 			Labels:           d.pairs(meta.Labels),
 		},
 	}
+	w.GenerateName, w.DeploymentConfig = meta.GenerateName, d.intern(meta.Annotations[routing.AnnotationDeploymentConfig])
 	for _, o := range own.OwnerReferences {
 		if o.Controller {
 			w.ControllerKind, w.ControllerName = d.intern(o.Kind), d.intern(o.Name)

@@ -8,6 +8,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -30,8 +31,8 @@ type client interface {
 type clients struct {
 	metadata metadata.Interface
 	// sail and admission decode the API server's JSON straight into the small types of package sail, and into the
-	// typed webhook configurations; gateways and pods into those of package inventory, apps into the typed ones.
-	sail, admission, gateways, pods, apps rest.Interface
+	// typed webhook configurations; gateways and pods into those of package inventory, the rest into the typed ones.
+	sail, admission, gateways, pods, apps, discovery rest.Interface
 }
 
 func newClients(given *rest.Config) (clients, error) {
@@ -52,6 +53,7 @@ func newClients(given *rest.Config) (clients, error) {
 		inventory.GatewayGroupVersion():            &c.gateways,
 		corev1.SchemeGroupVersion:                  &c.pods,
 		appsv1.SchemeGroupVersion:                  &c.apps,
+		discoveryv1.SchemeGroupVersion:             &c.discovery,
 	} {
 		if *made, err = newJSONClient(config, connection, gv); err != nil {
 			return clients{}, err
@@ -64,7 +66,10 @@ func newJSONClient(config *rest.Config, connection *http.Client, gv schema.Group
 	scheme := runtime.NewScheme()
 	sail.AddToScheme(scheme)
 	inventory.AddToScheme(scheme)
-	for _, add := range []func(*runtime.Scheme) error{admissionregistrationv1.AddToScheme, appsv1.AddToScheme} {
+	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.ConfigMap{}, &corev1.ConfigMapList{})
+	for _, add := range []func(*runtime.Scheme) error{
+		admissionregistrationv1.AddToScheme, appsv1.AddToScheme, discoveryv1.AddToScheme,
+	} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("mesh: make a client for %s: %w", gv, err)
 		}

@@ -13,5 +13,8 @@
 // skew rules need besides, down to the pods, as an immutable skew.Mesh; where a write must be judged by what was
 // written a moment ago it also reads from the API server. Neither waits for the other.
 //
+// Where the router injects (routing.Forward), [Source] also follows what tells whether and how the injectors of the
+// Sail Operator's revisions can be called: CA bundles, and in the namespaces of control planes alone the endpoints.
+//
 // Another kind is one row in [Source.table] and one function that tells what counts of an object.
 package mesh

@@ -39,7 +39,9 @@ func (s *Source) follow(ctx context.Context, k *kind) {
 	reflector := s.reflector(k)
 	notFound := 0
 	for ctx.Err() == nil {
-		err := reflector.ListAndWatchWithContext(ctx)
+		run, end := s.restartable(ctx, k)
+		err := reflector.ListAndWatchWithContext(run)
+		end()
 		s.ended(k)
 		if !k.maybeNotInstalled(err) {
 			notFound = 0

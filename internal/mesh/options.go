@@ -2,6 +2,8 @@ package mesh
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -36,6 +38,13 @@ type Options struct {
 	ReadTimeout time.Duration
 	// ReadLimit is how many live reads may be under way at a time; 32 where it is zero.
 	ReadLimit int
+	// Mode is who injects; routing.Guard where it is empty. In routing.Forward the source also follows what tells
+	// whether and how injectors can be called.
+	Mode routing.Mode
+	// Precedence flags namespaces in routing.Forward, until [Source.SetPrecedence].
+	Precedence routing.Precedence
+	// Excluded are the namespaces whose pods the router's own webhook configuration leaves out.
+	Excluded []string
 	// Clock is the real one where it is nil.
 	Clock clock.Clock
 	// OnPublish is called with each new snapshot, in their order. The next one waits for it.
@@ -52,6 +61,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Interval < 0 || o.ReadTimeout < 0 || o.ReadLimit < 0 {
 		return o, errors.New("mesh: Interval, ReadTimeout and ReadLimit must not be negative")
+	}
+	if o.Mode != "" && !slices.Contains(routing.Modes(), o.Mode) {
+		return o, fmt.Errorf("mesh: Options.Mode is %q, want one of %q", o.Mode, routing.Modes())
 	}
 	if o.Interval == 0 {
 		o.Interval = defaultInterval

@@ -11,12 +11,16 @@ import (
 	"github.com/revision-router/revision-router/internal/sail"
 	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/routing/skew"
+	"github.com/revision-router/revision-router/webhook/forward"
 )
 
 // snapshot is what is published, all at once.
 type snapshot struct {
 	mesh   *routing.Mesh
 	istios []sail.Istio
+	// injectors and overlaps are set in routing.Forward only.
+	injectors map[string]forward.Injector
+	overlaps  []sail.Overlap
 	// skew and the parts that it was made from are those of a [Skew], which publishes nothing else.
 	skew       *skew.Mesh
 	parts      inventory.Parts
@@ -50,7 +54,10 @@ func (s *Source) publishWhenDue(ctx context.Context) {
 func (s *Source) publish() bool {
 	start := s.clock.Now()
 	s.mu.Lock()
-	if !s.rebuild || slices.ContainsFunc(s.kinds, func(k *kind) bool { return !k.synced }) {
+	if s.rebuild {
+		s.adjust()
+	}
+	if !s.rebuild || slices.ContainsFunc(s.kinds, s.awaits) {
 		s.mu.Unlock()
 		return false
 	}
@@ -74,12 +81,26 @@ func (s *Source) publish() bool {
 	return true
 }
 
+// awaits reports whether the next snapshot has to wait for the kind. One that is local is waited for at the beginning
+// only: a namespace that cannot be read must not keep the rest of the mesh from changing.
+func (s *Source) awaits(k *kind) bool { return !k.synced && (!k.local || s.current.Load() == nil) }
+
 // copyKnown copies what is known, and returns what makes a snapshot of the copy. The caller holds the lock, but not
 // for the rest.
 func (w *watched) copyKnown() (build func() *snapshot) {
 	known, istios := w.inventory()
+	if w.forwarding == nil {
+		return func() *snapshot {
+			return &snapshot{mesh: routing.NewMesh(known.Objects()), istios: istios}
+		}
+	}
+	w.forwarding.complete(&known, w.revisions.values)
+	webhooks, excluded := w.webhooks(), w.forwarding.excluded
 	return func() *snapshot {
-		return &snapshot{mesh: routing.NewMesh(known.Objects()), istios: istios}
+		known.Active = sail.ActiveRevisions(istios)
+		injectors := known.Targets()
+		m := routing.NewMesh(known.Objects())
+		return &snapshot{mesh: m, istios: istios, injectors: injectors, overlaps: sail.Overlaps(m, webhooks, excluded)}
 	}
 }
 
@@ -88,13 +109,30 @@ func (w *watched) inventory() (sail.Inventory, []sail.Istio) {
 	istios := slices.SortedFunc(maps.Values(w.istios.values), func(a, b sail.Istio) int {
 		return cmp.Compare(a.Name, b.Name)
 	})
-	return sail.Inventory{
-		Revisions:  valuesOf(w.revisions),
+	known := sail.Inventory{
 		Tags:       valuesOf(w.tags),
-		Injectors:  valuesOf(w.injectors),
 		Istiods:    valuesOf(w.istiods),
 		Namespaces: valuesOf(w.namespaces),
-	}, istios
+		Revisions:  make([]routing.Revision, 0, len(w.revisions.values)),
+	}
+	for _, r := range w.revisions.values {
+		known.Revisions = append(known.Revisions, r.Revision)
+	}
+	for _, c := range w.configurations.values {
+		if c.plain {
+			known.Injectors = append(known.Injectors, c.injector)
+		}
+	}
+	return known, istios
+}
+
+// webhooks are all injector webhooks of Istio's. The caller holds the lock.
+func (w *watched) webhooks() []sail.Webhook {
+	var all []sail.Webhook
+	for _, c := range w.configurations.values {
+		all = append(all, c.webhooks...)
+	}
+	return all
 }
 
 func valuesOf[T any](c *collection[T]) []T {

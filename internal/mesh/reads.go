@@ -33,7 +33,9 @@ type read struct {
 	err       error
 }
 
-func newReads(o Options, namespaces metadata.Getter) *reads {
+func newReads(
+	o Options, namespaces metadata.Getter, convert func(*metav1.PartialObjectMetadata) counts[routing.Namespace],
+) *reads {
 	return &reads{
 		timeout: o.ReadTimeout,
 		slots:   make(chan struct{}, o.ReadLimit),
@@ -44,7 +46,7 @@ func newReads(o Options, namespaces metadata.Getter) *reads {
 			if err != nil {
 				return routing.Namespace{}, err
 			}
-			return routing.NamespaceOf(object.Name, object.Labels), nil
+			return convert(object).value, nil
 		},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,7 +58,7 @@ func New(given Options) (*Source, error) {
 	}
 	s := newSource(o)
 	s.feed(c, s.watched.table(c), s.watched.copyKnown)
-	s.reads = newReads(o, c.metadata.Resource(namespaces()))
+	s.reads = newReads(o, c.metadata.Resource(namespaces()), s.watched.namespaceOf)
 	return s, nil
 }
 
@@ -70,7 +71,7 @@ func newSource(o Options) *Source {
 		intercept: o.Intercept,
 		lookAgain: pauseNotInstalled,
 		stale:     make(chan struct{}, 1),
-		watched:   newWatched(),
+		watched:   newWatched(o),
 		rebuild:   true,
 	}
 }
@@ -91,7 +92,18 @@ func (s *Source) Start(ctx context.Context) error {
 		return errors.New("mesh: the source was started already")
 	}
 	var running sync.WaitGroup
-	for _, k := range s.kinds {
+	s.mu.Lock()
+	kinds := slices.Clone(s.kinds)
+	if f := s.watched.forwarding; f != nil {
+		// It is called by the publisher only, which is among the running itself.
+		f.begin = func(k *kind) (end func()) {
+			ctx, cancel := context.WithCancel(ctx)
+			running.Go(func() { s.follow(ctx, k) })
+			return cancel
+		}
+	}
+	s.mu.Unlock()
+	for _, k := range kinds {
 		running.Go(func() { s.follow(ctx, k) })
 	}
 	running.Go(func() { s.publishWhenDue(ctx) })

@@ -1,6 +1,8 @@
 package mesh
 
 import (
+	"sync/atomic"
+
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -31,6 +33,10 @@ type kind struct {
 	variant string
 	client  client
 	objects objects
+	// local: one that is followed only while something else calls for it. It holds up nothing but the first snapshot.
+	local bool
+	// restart ends the run that is under way, so that another one begins. The lock of the source guards it.
+	restart func()
 
 	progress
 }
@@ -45,23 +51,53 @@ func (k *kind) name() string {
 
 // watched holds what counts of all objects. The lock of the source guards it.
 type watched struct {
-	istios     *collection[sail.Istio]
-	revisions  *collection[routing.Revision]
-	tags       *collection[routing.Tag]
-	namespaces *collection[routing.Namespace]
-	injectors  *collection[sail.Injector]
-	istiods    *collection[sail.Istiod]
+	istios         *collection[sail.Istio]
+	revisions      *collection[revision]
+	tags           *collection[routing.Tag]
+	namespaces     *collection[routing.Namespace]
+	configurations *collection[configuration]
+	istiods        *collection[sail.Istiod]
+
+	// precedence is what flags namespaces. Conversions read it without the lock.
+	precedence *atomic.Pointer[routing.Precedence]
+	// forwarding is nil in routing.Guard.
+	forwarding *forwarding
 }
 
-func newWatched() watched {
-	return watched{
+// revision is what counts of an IstioRevision.
+type revision struct {
+	routing.Revision
+
+	// reach is set in routing.Forward only.
+	reach sail.Reach
+}
+
+// configuration is what counts of an injector webhook configuration.
+type configuration struct {
+	// injector is what it means as one of plain Istio's, where plain is true.
+	injector sail.Injector
+	plain    bool
+	// webhooks are all that may match pods, in routing.Forward only.
+	webhooks []sail.Webhook
+}
+
+func newWatched(o Options) watched {
+	w := watched{
 		istios:     newCollection(istioOf),
-		revisions:  newCollection(revisionOf),
 		tags:       newCollection(tagOf),
-		namespaces: newCollection(namespaceOf),
-		injectors:  newCollection(injectorOf),
 		istiods:    newCollection(istiodOf),
+		precedence: &atomic.Pointer[routing.Precedence]{},
 	}
+	w.precedence.Store(&o.Precedence)
+	if o.Mode == routing.Forward {
+		w.forwarding = &forwarding{
+			excluded: o.Excluded, validators: newCollection(validatorOf), spaces: map[string]*space{},
+		}
+	}
+	w.revisions = newCollection(w.revisionOf)
+	w.namespaces = newCollection(w.namespaceOf)
+	w.configurations = newCollection(w.configurationOf)
+	return w
 }
 
 // table lists what is followed.
@@ -77,7 +113,7 @@ func (w *watched) table(c clients) []*kind {
 			client: wholeClient{c.sail, resource}, objects: o,
 		}
 	}
-	return []*kind{
+	kinds := []*kind{
 		ofSail("istios", w.istios),
 		ofSail("istiorevisions", w.revisions),
 		ofSail("istiorevisiontags", w.tags),
@@ -85,13 +121,18 @@ func (w *watched) table(c clients) []*kind {
 		{
 			resource: admissionregistrationv1.SchemeGroupVersion.WithResource("mutatingwebhookconfigurations"),
 			selector: selectInjectors,
-			client:   wholeClient{c.admission, "mutatingwebhookconfigurations"}, objects: w.injectors,
+			client:   wholeClient{c.admission, "mutatingwebhookconfigurations"}, objects: w.configurations,
 		},
 		{
 			resource: deployments(), selector: selectIstiod,
 			client: metadataClient{c.metadata.Resource(deployments())}, objects: w.istiods,
 		},
 	}
+	if w.forwarding != nil {
+		w.forwarding.clients = c
+		kinds = append(kinds, w.forwarding.forwardTable()...)
+	}
+	return kinds
 }
 
 func namespaces() schema.GroupVersionResource {
@@ -115,16 +156,33 @@ func istioOf(o *sail.Istio) counts[sail.Istio] {
 	return counts[sail.Istio]{value: kept, kept: true, problem: o.Spec.Values.Problem()}
 }
 
-func revisionOf(o *sail.IstioRevision) counts[routing.Revision] {
-	return counts[routing.Revision]{value: o.Revision(), kept: true, problem: o.Spec.Values.Problem()}
+func (w *watched) revisionOf(o *sail.IstioRevision) counts[revision] {
+	r := revision{Revision: o.Revision()}
+	if w.forwarding != nil {
+		r.reach = o.Reach()
+	}
+	return counts[revision]{value: r, kept: true, problem: o.Spec.Values.Problem()}
 }
 
 func tagOf(o *sail.IstioRevisionTag) counts[routing.Tag] {
-	return counts[routing.Tag]{value: o.Tag(), kept: true}
+	return counts[routing.Tag]{value: o.Tag(), kept: true, problem: o.Problem()}
 }
 
-func namespaceOf(o *metav1.PartialObjectMetadata) counts[routing.Namespace] {
-	return counts[routing.Namespace]{value: routing.NamespaceOf(o.Name, o.Labels), kept: true}
+func (w *watched) namespaceOf(o *metav1.PartialObjectMetadata) counts[routing.Namespace] {
+	ns := routing.NamespaceOf(o.Name, o.Labels)
+	if w.forwarding != nil {
+		ns.PodFirst = w.precedence.Load().PodFirst(o.Labels)
+	}
+	return counts[routing.Namespace]{value: ns, kept: true}
+}
+
+func (w *watched) configurationOf(o *admissionregistrationv1.MutatingWebhookConfiguration) counts[configuration] {
+	var c configuration
+	c.injector, c.plain = sail.FromWebhookConfiguration(o)
+	if w.forwarding != nil {
+		c.webhooks = sail.Webhooks(o)
+	}
+	return counts[configuration]{value: c, kept: c.plain || len(c.webhooks) > 0}
 }
 
 func injectorOf(o *admissionregistrationv1.MutatingWebhookConfiguration) counts[sail.Injector] {

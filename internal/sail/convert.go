@@ -34,8 +34,12 @@ func (o *IstioRevision) Revision() routing.Revision {
 
 // Tag is what the IstioRevisionTag means for routing: it leads to where its webhook points today, which after a
 // change of spec.targetRef, or after an error, is not yet what the spec asks for.
+//
+// A rollout that cannot be read moves nobody: see [IstioRevisionTag.Problem].
 func (o *IstioRevisionTag) Tag() routing.Tag {
+	rollout, _ := o.rollout()
 	return routing.Tag{
+		Rollout:    rollout,
 		Name:       o.Name,
 		Revision:   o.Status.IstioRevision,
 		TargetKind: o.Spec.TargetRef.Kind,
@@ -45,6 +49,20 @@ func (o *IstioRevisionTag) Tag() routing.Tag {
 		UID:        string(o.UID),
 		Deleting:   o.DeletionTimestamp != nil,
 	}
+}
+
+// Problem tells that the annotation of a rollout cannot be read, and is nil where it can or is not there.
+func (o *IstioRevisionTag) Problem() error {
+	_, err := o.rollout()
+	return err
+}
+
+func (o *IstioRevisionTag) rollout() (routing.Rollout, error) {
+	value, ok := o.Annotations[routing.AnnotationRollout]
+	if !ok {
+		return routing.Rollout{}, nil
+	}
+	return routing.ParseRollout(value)
 }
 
 // controllingIstio returns the name of the Istio that made the object, empty where a user did.

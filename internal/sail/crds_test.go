@@ -32,11 +32,12 @@ func TestSamplesAreReadWhole(t *testing.T) {
 	values := sail.Values{
 		Revision: "default-v1-30-3", Profile: "remote", IstioNamespace: "istio-system", AutoInject: "disabled",
 		OperatorManageWebhooks: true, EnableNamespacesByDefault: true,
-		NeverInject:   []routing.Selector{{{Key: "job", Operator: routing.OpIn, Values: []string{"batch"}}}},
-		AlwaysInject:  []routing.Selector{{{Key: "tier", Operator: routing.OpIn, Values: []string{"web"}}}},
-		InjectionURL:  "https://istiod.example:443/inject",
-		InjectionPath: "/inject/cluster/c1",
-		EnableAmbient: "true",
+		NeverInject:       []routing.Selector{{{Key: "job", Operator: routing.OpIn, Values: []string{"batch"}}}},
+		AlwaysInject:      []routing.Selector{{{Key: "tier", Operator: routing.OpIn, Values: []string{"web"}}}},
+		InjectionURL:      "https://istiod.example:443/inject",
+		InjectionPath:     "/inject/cluster/c1",
+		InjectionCABundle: "LS0t",
+		EnableAmbient:     "true",
 	}
 	conditions := []sail.Condition{{Type: "Ready", Status: "False", Reason: "IstiodNotReady", Message: "not yet"}}
 	common := sail.CommonStatus{ObservedGeneration: 2, Conditions: conditions}

@@ -43,6 +43,18 @@ type Inventory struct {
 	Injectors  []Injector
 	Istiods    []Istiod
 	Namespaces []routing.Namespace
+
+	// Mode is who injects. What follows counts only in routing.Forward.
+	Mode routing.Mode
+	// Active is the revision that each Istio means, by the Istio's name.
+	Active map[string]string
+	// Reaches, Endpoints and Authorities tell whether and how the injectors of the Sail Operator's revisions can be
+	// called; Reaches are by the revision's name.
+	Reaches     map[string]Reach
+	Endpoints   []Endpoints
+	Authorities []Authority
+	// AssumeEndpoints and AssumeCA take those for granted of which nothing could be read, as from files.
+	AssumeEndpoints, AssumeCA bool
 }
 
 // Objects joins the inventory. The order within the lists does not matter. The slices of the inventory are taken
@@ -72,6 +84,9 @@ func (i Inventory) Objects() routing.Objects {
 		}
 	}
 	applyDefaultTag(i.Injectors, o)
+	if i.Mode == routing.Forward {
+		i.forward(&o)
+	}
 	return o
 }
 

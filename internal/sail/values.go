@@ -27,8 +27,8 @@ type Values struct {
 	// EnableNamespacesByDefault, NeverInject and AlwaysInject are those of sidecarInjectorWebhook.
 	EnableNamespacesByDefault bool
 	NeverInject, AlwaysInject []routing.Selector
-	// InjectionURL and InjectionPath are those of istiodRemote.
-	InjectionURL, InjectionPath string
+	// InjectionURL, InjectionPath and InjectionCABundle are those of istiodRemote.
+	InjectionURL, InjectionPath, InjectionCABundle string
 	// EnableAmbient is pilot.env.PILOT_ENABLE_AMBIENT.
 	EnableAmbient string
 
@@ -62,6 +62,7 @@ func (v *Values) UnmarshalJSON(data []byte) error {
 	remote := r.child(root, "istiodRemote")
 	r.read(remote, "injectionURL", &v.InjectionURL)
 	r.read(remote, "injectionPath", &v.InjectionPath)
+	r.read(remote, "injectionCABundle", &v.InjectionCABundle)
 
 	r.read(r.child(r.child(root, "pilot"), "env"), "PILOT_ENABLE_AMBIENT", &v.EnableAmbient)
 	v.problem = errors.Join(r.problems...)
@@ -165,8 +166,17 @@ func selectorOf(raw json.RawMessage) (routing.Selector, error) {
 	if err := json.Unmarshal(raw, &in); err != nil {
 		return nil, err
 	}
-	if _, err := metav1.LabelSelectorAsSelector(&in); err != nil {
+	selector, err := SelectorOf(&in)
+	if err != nil {
 		return nil, fmt.Errorf("istiod ignores this selector: %w", err)
+	}
+	return selector, nil
+}
+
+// SelectorOf converts a selector of Kubernetes that is valid.
+func SelectorOf(in *metav1.LabelSelector) (routing.Selector, error) {
+	if _, err := metav1.LabelSelectorAsSelector(in); err != nil {
+		return nil, err
 	}
 	var out routing.Selector
 	for _, key := range slices.Sorted(maps.Keys(in.MatchLabels)) {
