@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/revision-router/revision-router/charts"
+	"github.com/revision-router/revision-router/internal/inventory"
 	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/routing/skew"
 	"github.com/revision-router/revision-router/test/cluster"
@@ -84,7 +85,7 @@ func (tr trial) expect(want string, err error) {
 	}
 }
 
-// namespaceCase is one write of a namespace. Before is nil for a creation.
+// namespaceCase is one write of a namespace. Before is nil for a creation, after for a deletion.
 type namespaceCase struct {
 	name          string
 	before, after labels.Set
@@ -107,15 +108,19 @@ func namespaceCases() map[string]namespaceCase {
 		"an update of another label of a namespace with a waypoint": {
 			before: labels.Set{skew.LabelUseWaypoint: "w", "team": "a"}, after: labels.Set{skew.LabelUseWaypoint: "w"}, want: namespaceChanges,
 		},
-		"the router's own namespace":       {name: home, after: labels.Set{routing.LabelInjection: "enabled"}},
-		"kube-system":                      {name: "kube-system", before: labels.Set{}, after: labels.Set{routing.LabelInjection: "enabled"}},
-		"a control plane's namespace":      {name: "istio-system", after: labels.Set{routing.LabelInjection: "enabled"}, want: namespaceChanges},
-		"a creation that claims a name":    {after: labels.Set{metadataName: "kube-system", routing.LabelRevision: "x"}, want: namespaceChanges},
-		"an update that claims a name":     {before: labels.Set{}, after: labels.Set{metadataName: "kube-system", routing.LabelRevision: "x"}, want: namespaceChanges},
-		"a removal under a claimed name":   {before: labels.Set{routing.LabelRevision: "x"}, after: labels.Set{metadataName: home}, want: namespaceChanges},
-		"a creation with an empty label":   {after: labels.Set{routing.LabelRevision: ""}, want: namespaceChanges},
-		"the removal of an empty label":    {before: labels.Set{routing.LabelRevision: ""}, after: labels.Set{}, want: namespaceChanges},
-		"an empty label becomes something": {before: labels.Set{routing.LabelRevision: ""}, after: labels.Set{routing.LabelRevision: "x"}, want: namespaceChanges},
+		"the router's own namespace":         {name: home, after: labels.Set{routing.LabelInjection: "enabled"}},
+		"kube-system":                        {name: "kube-system", before: labels.Set{}, after: labels.Set{routing.LabelInjection: "enabled"}},
+		"a control plane's namespace":        {name: "istio-system", after: labels.Set{routing.LabelInjection: "enabled"}, want: namespaceChanges},
+		"a creation that claims a name":      {after: labels.Set{metadataName: "kube-system", routing.LabelRevision: "x"}, want: namespaceChanges},
+		"an update that claims a name":       {before: labels.Set{}, after: labels.Set{metadataName: "kube-system", routing.LabelRevision: "x"}, want: namespaceChanges},
+		"a removal under a claimed name":     {before: labels.Set{routing.LabelRevision: "x"}, after: labels.Set{metadataName: home}, want: namespaceChanges},
+		"a deletion without labels":          {before: labels.Set{}, want: namespaceChanges},
+		"a deletion with a label of Istio's": {before: labels.Set{routing.LabelRevision: "x"}, want: namespaceChanges},
+		"a deletion under a claimed name":    {before: labels.Set{metadataName: "kube-system"}, want: namespaceChanges},
+		"a deletion of the router's own":     {name: home, before: labels.Set{}},
+		"a creation with an empty label":     {after: labels.Set{routing.LabelRevision: ""}, want: namespaceChanges},
+		"the removal of an empty label":      {before: labels.Set{routing.LabelRevision: ""}, after: labels.Set{}, want: namespaceChanges},
+		"an empty label becomes something":   {before: labels.Set{routing.LabelRevision: ""}, after: labels.Set{routing.LabelRevision: "x"}, want: namespaceChanges},
 	}
 	for _, key := range []string{
 		routing.LabelInjection, routing.LabelRevision, skew.LabelDataplaneMode, skew.LabelUseWaypoint, skew.LabelUseWaypointNamespace,
@@ -159,10 +164,57 @@ func TestServerSendsNamespacesWhoseLabelsOfIstiosChange(t *testing.T) {
 				own.expect(tc.want, err)
 				return
 			}
+			if tc.after == nil {
+				own.expect(tc.want, namespaces.Delete(t.Context(), tc.name, metav1.DeleteOptions{DryRun: dryRun()}))
+				return
+			}
 			_, err := namespaces.Update(t.Context(), namespace, metav1.UpdateOptions{DryRun: dryRun()})
 			own.expect(tc.want, err)
 			_, err = namespaces.UpdateStatus(t.Context(), namespace, metav1.UpdateOptions{DryRun: dryRun()})
 			own.expect("", err)
 		})
+	}
+}
+
+// What was decided before is not asked about again: a terminating namespace has to be able to end without the router.
+func TestServerSendsNothingOfATerminatingNamespace(t *testing.T) {
+	tr := newTrial(t)
+	if err := cluster.InstallCRDs(t.Context(), cluster.Shared(t).Config(), inventory.CRDs()); err != nil {
+		t.Fatal(err)
+	}
+	const ending = "ending"
+	tr.server.createNamespace(t, ending)
+	waypoint := meshCases()["Gateway"]
+	waypoint.namespace = ending
+	tr.createForReal(waypoint)
+	namespaces := tr.server.CoreV1().Namespaces()
+	if err := namespaces.Delete(t.Context(), ending, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	tr.begin()
+	tr.expect("", namespaces.Delete(t.Context(), ending, metav1.DeleteOptions{}))
+	labelled, err := namespaces.Get(t.Context(), ending, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	labelled.Labels[routing.LabelRevision] = "x"
+	_, err = namespaces.Update(t.Context(), labelled, metav1.UpdateOptions{DryRun: dryRun()})
+	tr.expect("", err)
+
+	for user, want := range map[string]string{
+		"system:serviceaccount:kube-system:namespace-controller":      "",
+		"system:serviceaccount:kube-system:generic-garbage-collector": "",
+		"system:kube-controller-manager":                              "",
+		"alice":                                                       gatewayChanges,
+	} {
+		if excused := (skew.Policy{}).Excuses(user); excused != (want == "") {
+			t.Errorf("%s is excused: %t; the chart and the rules must agree", user, excused)
+		}
+		config, err := cluster.Shared(t).ConfigFor(user, "system:masters")
+		if err != nil {
+			t.Fatal(err)
+		}
+		as := trial{t: t, server: connect(t, config)}
+		tr.expect(want, as.resource(waypoint).Delete(t.Context(), "default", metav1.DeleteOptions{DryRun: dryRun()}))
 	}
 }

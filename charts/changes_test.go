@@ -121,7 +121,7 @@ func TestRulesOfChanges(t *testing.T) {
 			[]string{"istios", "istiorevisions", "istiorevisiontags", "istiocnis", "ztunnels"}, create, update, remove),
 		gatewayChanges: rule(admissionregistrationv1.NamespacedScope, "gateway.networking.k8s.io", []string{"v1", "v1beta1"},
 			[]string{"gateways"}, create, update, remove),
-		namespaceChanges: rule(admissionregistrationv1.ClusterScope, "", []string{"v1"}, []string{"namespaces"}, create, update),
+		namespaceChanges: rule(admissionregistrationv1.ClusterScope, "", []string{"v1"}, []string{"namespaces"}, create, update, remove),
 	}
 	got := map[string][]admissionregistrationv1.RuleWithOperations{}
 	for _, hook := range one[*admissionregistrationv1.ValidatingWebhookConfiguration](t, render(t)).Webhooks {

@@ -18,19 +18,28 @@ type LiveMeshGetter interface {
 }
 
 // gatherMesh reads what the change is judged against. A waypoint that the change names may have been created a
-// moment ago, before the watch of Gateways has told of it, so those of its namespace are read as well.
+// moment ago, before the watch of Gateways has told of it, so those of its namespace are read as well. A namespace
+// that is deleted takes nothing with it but its Gateways; without any, which is most of them, nothing else is read.
 func gatherMesh(ctx context.Context, from LiveMeshGetter, change skew.Change) (*skew.Mesh, error) {
-	mesh, err := from.LiveSkewMesh(ctx)
-	if err != nil {
-		return nil, err
-	}
 	namespace, named := waypointNamespace(change.New)
-	if !named {
-		return mesh, nil
+	old, isNamespace := change.Old.(skew.Namespace)
+	gone := isNamespace && change.Operation == skew.Delete
+	if gone {
+		namespace = old.Name
+	}
+	if !gone && !named {
+		return from.LiveSkewMesh(ctx)
 	}
 	live, err := from.LiveGateways(ctx, namespace)
 	if err != nil {
 		return nil, fmt.Errorf("the Gateways of namespace %s: %w", namespace, err)
+	}
+	if gone && len(live) == 0 {
+		return &skew.Mesh{}, nil
+	}
+	mesh, err := from.LiveSkewMesh(ctx)
+	if err != nil {
+		return nil, err
 	}
 	fresh := *mesh
 	fresh.Gateways = slices.DeleteFunc(slices.Clone(mesh.Gateways), func(g skew.Gateway) bool {

@@ -118,14 +118,15 @@ func decodeChange(request *admissionv1.AdmissionRequest) (*skew.Change, error) {
 	if change.Override, err = inventory.Override(latest); err != nil {
 		return nil, err
 	}
-	if plain(change.Old) && plain(change.New) {
+	if change.Operation != skew.Delete && plain(change.Old) && plain(change.New) {
 		return nil, nil //nolint:nilnil // documented
 	}
 	return change, nil
 }
 
 // plain reports whether the object is a namespace without any label that a rule reads. Those are most of what a
-// cluster creates, and must not cost it a look at the mesh.
+// cluster creates, and must not cost it a look at the mesh. When one is deleted, its labels tell nothing: others may use
+// a waypoint in it.
 func plain(o skew.Object) bool {
 	if o == nil {
 		return true

@@ -136,18 +136,24 @@ func (o *checkOptions) validate() error {
 }
 
 func (o *checkOptions) readPolicy() (skew.Policy, error) {
-	if o.policy == "" {
-		return config.Default().Skew(), nil
+	policy, err := readPolicy(o.policy)
+	return policy.Skew(), err
+}
+
+// readPolicy reads a policy file, and is the default policy where none is named.
+func readPolicy(file string) (config.RouterPolicy, error) {
+	if file == "" {
+		return config.Default(), nil
 	}
-	data, err := os.ReadFile(o.policy)
+	data, err := os.ReadFile(file)
 	if err != nil {
-		return skew.Policy{}, fmt.Errorf("reading the policy: %w", err)
+		return config.RouterPolicy{}, fmt.Errorf("reading the policy: %w", err)
 	}
 	policy, err := config.Parse(data)
 	if err != nil {
-		return skew.Policy{}, fmt.Errorf("reading the policy %s: %w", o.policy, err)
+		return config.RouterPolicy{}, fmt.Errorf("reading the policy %s: %w", file, err)
 	}
-	return policy.Skew(), nil
+	return policy, nil
 }
 
 func (o *checkOptions) readChanges(ctx context.Context, streams Streams) (*manifest.Set, error) {

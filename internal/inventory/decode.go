@@ -24,7 +24,7 @@ func decoderOf(gk schema.GroupKind) decoder {
 	case schema.GroupKind{Group: sail.Group, Kind: "IstioRevision"}:
 		return decodeWith(Revision)
 	case schema.GroupKind{Group: sail.Group, Kind: "IstioRevisionTag"}:
-		return decodeWith(func(o *sail.IstioRevisionTag) skew.Tag { return skew.Tag{Tag: o.Tag()} })
+		return decodeWith(Tag)
 	case schema.GroupKind{Group: sail.Group, Kind: "IstioCNI"}:
 		return decodeWith(CNI)
 	case schema.GroupKind{Group: sail.Group, Kind: "ZTunnel"}:

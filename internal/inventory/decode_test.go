@@ -104,6 +104,19 @@ func TestDecode(t *testing.T) {
 			`{"metadata":{"name":"t"},"spec":{"targetRef":{"kind":"Istio","name":"i"}},"status":{"istioRevision":"r"}}`,
 			skew.Tag{Tag: routing.Tag{Name: "t", Revision: "r", TargetKind: "Istio", TargetName: "i", Origin: routing.Sail}},
 		},
+		"an IstioRevisionTag with a rollout": {
+			schema.GroupKind{Group: sailGroup, Kind: "IstioRevisionTag"},
+			`{"metadata":{"name":"t","annotations":{"revision-router.io/rollout":"r=10"}}}`,
+			skew.Tag{
+				Tag:   routing.Tag{Name: "t", Rollout: routing.Rollout{Revision: "r", Percent: 10}, Origin: routing.Sail},
+				Share: present("r=10"),
+			},
+		},
+		"an IstioRevisionTag with a rollout that means nothing": {
+			schema.GroupKind{Group: sailGroup, Kind: "IstioRevisionTag"},
+			`{"metadata":{"name":"t","annotations":{"revision-router.io/rollout":"r=110"}}}`,
+			skew.Tag{Tag: routing.Tag{Name: "t", Origin: routing.Sail}, Share: present("r=110")},
+		},
 		"an IstioCNI that is ambient by a value": {
 			schema.GroupKind{Group: sailGroup, Kind: "IstioCNI"},
 			`{"metadata":{"name":"default"},"spec":{"version":"v1.30.3","values":{"cni":{"ambient":{"enabled":true}}}}}`,

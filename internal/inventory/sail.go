@@ -65,6 +65,11 @@ func readiness(generation, observed int64, conditions []sail.Condition) skew.Rea
 	return skew.NotObserved
 }
 
+// Tag is what an IstioRevisionTag asks for, and where it leads today.
+func Tag(o *sail.IstioRevisionTag) skew.Tag {
+	return skew.Tag{Tag: o.Tag(), Share: routing.LabelOf(o.Annotations, routing.AnnotationRollout)}
+}
+
 // CNI is what the IstioCNI declares.
 func CNI(o *sail.IstioCNI) skew.CNI {
 	return skew.CNI{

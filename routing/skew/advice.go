@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/revision-router/revision-router/routing"
 )
 
 // describe is an object with its version, such as "IstioCNI default v1.30.3".
@@ -69,13 +71,7 @@ func in(namespace string) string {
 func restart(workloads []Workload) []string {
 	var commands []string
 	for _, w := range workloads {
-		command := "restart " + w.ref().String()
-		switch w.Kind {
-		case "Deployment", "StatefulSet", "DaemonSet":
-			command = "kubectl rollout restart " + strings.ToLower(w.Kind) + " -n " + w.Namespace
-		case "Pod", "Job":
-			command = on("delete", w.ref())
-		}
+		command := w.restart()
 		if !slices.Contains(commands, command) {
 			commands = append(commands, command)
 		}
@@ -96,6 +92,11 @@ func (v *view) leave(p *plane, to string) []string {
 	for _, t := range v.pointing(p) {
 		add(fmt.Sprintf(`kubectl patch istiorevisiontag %s --type=merge `+
 			`-p '{"spec":{"targetRef":{"kind":"IstioRevision","name":"%s"}}}'`, t, to))
+	}
+	for _, t := range v.mesh.Tags {
+		if !t.Deleting && p.shares(t) {
+			add(on("annotate", Ref{Kind: KindTag, Name: t.Name}) + " " + routing.AnnotationRollout + "-")
+		}
 	}
 	for _, name := range u.namespaces {
 		ns, _ := v.routing.Namespace(name)

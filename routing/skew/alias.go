@@ -19,7 +19,9 @@ func aliases(k *check) []violation {
 			rule: AliasWithRevisionBased,
 			what: k.subject() + " is an alias: when it moves, the operator updates revision " + o.target() +
 				" in place, despite RevisionBased.",
-			todo: "Name a version such as v1.30.3 to get a new revision for every update", objects: []Ref{o.Ref()},
+			todo:    "Name a version to get a new revision for every update",
+			steps:   []string{k.patches(specVersion(Parse(o.Version).Minor() + ".<patch>"))},
+			instead: true, objects: []Ref{o.Ref()},
 		}}
 	case Revision:
 		old, _ := k.change.Old.(Revision)

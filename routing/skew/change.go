@@ -62,7 +62,11 @@ type Object interface {
 }
 
 // Tag is an IstioRevisionTag as the object of a change.
-type Tag struct{ routing.Tag }
+type Tag struct {
+	routing.Tag
+	// Share is the annotation [routing.AnnotationRollout] as it is written.
+	Share routing.Label
+}
 
 // Ref implements [Object].
 func (o Istio) Ref() Ref { return Ref{Kind: KindIstio, Name: o.Name, Version: o.Version} }
@@ -143,7 +147,8 @@ func (c Change) exempt(m *Mesh) bool {
 		return true
 	}
 	if c.Operation == Delete {
-		return c.Old.beingDeleted()
+		// Whoever deletes what is in a terminating namespace helps it to end.
+		return c.Old.beingDeleted() || m.terminating(c.Old.Ref().Namespace)
 	}
 	if c.New.beingDeleted() {
 		return true

@@ -44,6 +44,7 @@ func families() []func(*check) []violation {
 		zTunnelDrain,
 		unknownVersions,
 		tags,
+		rollouts,
 		names,
 		inUse,
 		revisionLabels,
@@ -61,6 +62,9 @@ func newCheck(m *Mesh, c Change, p Policy) *check {
 		before, after = m.remove(c.New.Ref()), m.put(c.New)
 	case Delete:
 		before, after = m.put(c.Old), m.remove(c.Old.Ref())
+		if n, ok := c.Old.(Namespace); ok {
+			after = after.without(n.Name)
+		}
 	default:
 		before, after = m.put(c.Old), m.put(c.New)
 	}

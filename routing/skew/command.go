@@ -49,14 +49,35 @@ func unpin(gateway Ref) string {
 
 // template is the command that sets a label in the pod template of a workload; value is JSON.
 func (w Workload) template(label, value string) string {
-	switch w.Kind {
-	case "Deployment", "StatefulSet", "DaemonSet":
-		return on("patch", w.ref()) +
-			fmt.Sprintf(` --type=merge -p '{"spec":{"template":{"metadata":{"labels":{%q:%s}}}}}'`, label, value)
-	case "Pod", "Job":
+	if w.Kind == "Pod" || w.Kind == "Job" {
 		return on("delete", w.ref())
 	}
-	return "set the label " + label + " to " + value + " in the pod template of " + w.ref().String()
+	return on("patch", w.ref()) +
+		fmt.Sprintf(` --type=merge -p '{"spec":{"template":{"metadata":{"labels":{%q:%s}}}}}'`, label, value)
+}
+
+// restart is the command that replaces the pods of a workload, and of those of its kind in its namespace where one
+// command does. What a controller of another vendor owns has no verb of its own: its pods are deleted, and it makes new
+// ones.
+func (w Workload) restart() string {
+	switch w.Kind {
+	case "Deployment", "StatefulSet", "DaemonSet":
+		return "kubectl rollout restart " + strings.ToLower(w.Kind) + " -n " + w.Namespace
+	case "Pod", "Job":
+		return on("delete", w.ref())
+	case "Rollout":
+		return "kubectl argo rollouts restart " + w.Name + in(w.Namespace)
+	case "DeploymentConfig":
+		return "oc rollout latest dc/" + w.Name + in(w.Namespace)
+	}
+	return "kubectl get pods" + in(w.Namespace) + ` -o jsonpath='{range .items[?(@.metadata.ownerReferences[0].name=="` + w.Name +
+		`")]}{.metadata.name}{"\n"}{end}' | xargs kubectl delete pod` + in(w.Namespace)
+}
+
+// install is the command that makes an Istio whose revisions have other names than it has itself.
+func install(name string) string {
+	return `kubectl apply -f - <<< '{"apiVersion":"sailoperator.io/v1","kind":"Istio","metadata":{"name":"` + name +
+		`"},"spec":{"namespace":"istio-system","updateStrategy":{"type":"RevisionBased"}}}'`
 }
 
 // fitting is a version that a singleton can have beside the live control planes: that of the lowest of them. Where

@@ -173,7 +173,7 @@ func TestRevisionBased(t *testing.T) {
 			says: []string{
 				"SingletonSqueeze: Istio default v1.26.0 would need IstioCNI default to fit both revision default-v1-24-3 (v1.24.3)",
 				"and revision default-v1-26-0 (v1.26.0), and no version does",
-				"Go through v1.25 first: kubectl patch istio default --type=merge -p '{\"spec\":{\"version\":\"v1.25.<patch>\"}}'", "move everything off revision default-v1-24-3",
+				"Go through v1.25 first: kubectl patch istio default --type=merge -p '{\"spec\":{\"version\":\"v1.25.<patch>\"}}'", "kubectl label namespace bookinfo istio.io/rev=default-v1-25-<patch> --overwrite",
 			},
 		},
 		"an unused old revision still squeezes until it is gone": {

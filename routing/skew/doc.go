@@ -16,7 +16,7 @@
 //
 // A control plane is an IstioRevision, or the one that an Istio asks for and that the operator has yet to create. It
 // is live while it is an Istio's active one (by status, and by spec until the operator has observed that), or while
-// a namespace, pod, revision tag, Gateway or ZTunnel leads to it. At any moment it claims several versions:
+// a namespace, pod, revision tag, Gateway or ZTunnel leads to it; the share of a tag's rollout counts as well. At any moment it claims several versions:
 //
 //   - what is declared: the Istio's version where it is updated in place, and the IstioRevision's;
 //   - what runs: the versions of istiod's pods, or of its Deployment once every pod is of the newest template;
@@ -53,7 +53,8 @@
 // # What is never judged
 //
 // Writes of a subresource; updates that change nothing but status, finalizers or metadata that no rule reads; any
-// write of an object that is being deleted; the deletion of an IstioRevision whose Istio is gone or going.
+// write of an object that is being deleted; deletions in a namespace that is being deleted; the deletion of an
+// IstioRevision whose Istio is gone or going.
 // Operators, the garbage collector and the namespace controller are warned only ([Finding].Excused). The annotation
 // revision-router.io/override with a reason turns denials into warnings ([Finding].Overridden).
 //

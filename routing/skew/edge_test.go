@@ -21,7 +21,7 @@ func TestWhatContinuesIsNotWorse(t *testing.T) {
 		"a new revision that is ahead where the old one was behind": {
 			mesh: behind, change: toVersion(istio("v1.28.5", skew.RevisionBased), "v1.25.4"),
 			want: []string{"Deny SingletonSqueeze"},
-			says: []string{"Go through v1.27 first", "move everything off revision default-v1-28-5"},
+			says: []string{"Go through v1.27 first", "deployment/istiod-default-v1-27-<patch>"},
 		},
 		"the same with the squeeze switched off": {
 			mesh: behind, change: toVersion(istio("v1.28.5", skew.RevisionBased), "v1.25.4"),
@@ -244,7 +244,7 @@ func TestOddsAndEnds(t *testing.T) {
 				m.Revisions[0].Istio = ""
 			}),
 			change: toVersion(cni("v1.29.6"), "v1.30.3"), want: []string{"Deny CNISkew"},
-			says: []string{"which namespace bookinfo still asks for. Move them first: kubectl label namespace bookinfo istio-injection- istio.io/rev=<revision> --overwrite"},
+			says: []string{"which namespace bookinfo still asks for. Raise the control plane first and wait for it: kubectl patch istiorevision default"},
 		},
 	})
 }

@@ -16,7 +16,7 @@ func (m *Mesh) find(r Ref) Object {
 	case KindTag:
 		for _, t := range m.Tags {
 			if t.Name == r.Name {
-				return Tag{t}
+				return asObject(t)
 			}
 		}
 	case KindCNI:
@@ -46,7 +46,7 @@ func (m *Mesh) put(o Object) *Mesh {
 	case Revision:
 		after.Revisions = append(drop(m.Revisions, o.Ref()), o)
 	case Tag:
-		after.Tags = append(m.withoutTag(o.Name), o.Tag)
+		after.Tags = append(m.withoutTag(o.Name), o.stored())
 	case CNI:
 		after.CNI = &o
 	case ZTunnel:
@@ -83,6 +83,22 @@ func (m *Mesh) remove(r Ref) *Mesh {
 		after.Consumers = drop(m.Consumers, r)
 	}
 	return &after
+}
+
+// without returns the mesh without what is in the namespace, which goes with it. What is left of it would otherwise be
+// judged as if it stayed behind without the labels of its namespace. The receiver stays as it is.
+func (m *Mesh) without(namespace string) *Mesh {
+	after := *m
+	after.Gateways = slices.DeleteFunc(slices.Clone(m.Gateways), func(g Gateway) bool { return g.Namespace == namespace })
+	after.Consumers = slices.DeleteFunc(slices.Clone(m.Consumers), func(c Consumer) bool { return c.Namespace == namespace })
+	after.Workloads = slices.DeleteFunc(slices.Clone(m.Workloads), func(w Workload) bool { return w.Namespace == namespace })
+	return &after
+}
+
+// terminating reports whether the namespace is being deleted, and everything in it with it.
+func (m *Mesh) terminating(namespace string) bool {
+	ns, ok := m.find(Ref{Kind: KindNamespace, Name: namespace}).(Namespace)
+	return ok && ns.Deleting
 }
 
 func (m *Mesh) withoutTag(name string) []routing.Tag {

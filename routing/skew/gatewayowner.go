@@ -57,10 +57,6 @@ func (v *view) orphan(g Gateway) bool {
 // adopt says which label gives the Gateways an owner.
 func (k *check) adopt(v *violation, orphans []Ref) {
 	names := k.after.known(k.after.newest(func(*plane) bool { return false }))
-	if len(names) == 0 {
-		v.todo, v.steps = "Point a tag at a revision first", []string{"kubectl get istiorevisions,istiorevisiontags"}
-		return
-	}
 	v.todo = "Label the Gateway " + routing.LabelRevision + " with one of " + some(names) + ", or create an IstioRevisionTag default"
 	if k.change.is(KindGateway) {
 		v.steps, v.instead = []string{k.asks(names[0])}, true

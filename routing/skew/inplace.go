@@ -73,16 +73,16 @@ func (k *check) tooFar(p *plane, base, to Version) violation {
 			", by more than one minor version.",
 		objects: []Ref{k.change.object().Ref(), k.before.plane(p.name).ref()},
 	}
-	if declared := k.before.plane(p.name).version(); declared.MinorsAhead(base) > 0 {
+	was := k.before.plane(p.name)
+	restarts := restart(was.users.sorted().workloads)
+	if declared := was.version(); declared.MinorsAhead(base) > 0 {
 		v.what = k.subject() + " would raise revision " + p.name + " in place to " + show(to) + " while it still runs " +
 			show(base) + ", more than one minor version below."
-		v.todo, v.steps = "First wait for "+show(declared)+" to run, and restart the workloads", []string{k.before.plane(p.name).wait()}
+		v.todo, v.steps = "First wait for "+show(declared)+" to run, and restart the workloads", append([]string{was.wait()}, restarts...)
 		return v
 	}
 	v.todo = "Go through " + through.Minor() + " first"
-	v.steps = []string{
-		p.raise(through.alias()), p.wait(), "restart the workloads and gateways of revision " + p.name,
-	}
+	v.steps = append([]string{p.raise(through.alias()), p.wait()}, restarts...)
 	return v
 }
 

@@ -64,9 +64,12 @@ func (k *check) istioInUse(o Istio) []violation {
 // tagInUse judges the deletion of a tag by who asks for its name.
 func (k *check) tagInUse(t Tag) []violation {
 	u := k.before.wanted[t.Name].sorted()
-	to := noRevision
+	to := k.before.newest(func(*plane) bool { return false })
 	if targets := k.before.targets(t.Name); len(targets) > 0 {
 		to = targets[len(targets)-1] // what its spec asks for comes last
+	}
+	if to == noRevision {
+		return k.usedBy(u, k.before.forget(u))
 	}
 	var steps []string
 	for _, n := range u.namespaces {
@@ -137,8 +140,12 @@ func (v *view) letGo(p *plane, leaving func(*plane) bool) []string {
 	if to := v.newest(leaving); to != noRevision {
 		return v.leave(p, to)
 	}
+	return v.forget(p.users.sorted())
+}
+
+// forget lists what takes users out of the mesh.
+func (v *view) forget(u users) []string {
 	var commands []string
-	u := p.users.sorted()
 	for _, t := range u.tags {
 		commands = append(commands, "kubectl delete istiorevisiontag "+t)
 	}

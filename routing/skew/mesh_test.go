@@ -8,6 +8,7 @@ import (
 
 	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/routing/skew"
+	"github.com/revision-router/revision-router/test/message"
 )
 
 // runs is a finished rollout of a version.
@@ -158,6 +159,28 @@ type tc struct {
 	says []string
 }
 
+// answers holds of all findings that deny: they are on the page of messages, and each of their steps is a command.
+func answers(t *testing.T, found []skew.Finding) {
+	t.Helper()
+	for _, f := range found {
+		if f.Level != skew.Deny {
+			continue
+		}
+		message.Documented(t, f.Message)
+		if len(f.NextSteps) == 0 {
+			t.Errorf("no step in %q", f.Message)
+		}
+		for _, step := range f.NextSteps {
+			if strings.Contains(step, "<revision>") {
+				t.Errorf("no revision to choose in %q", f.Message)
+			}
+			if tool, _, _ := strings.Cut(step, " "); tool != "kubectl" && tool != "istioctl" && tool != "oc" {
+				t.Errorf("%q is no command, in %q", step, f.Message)
+			}
+		}
+	}
+}
+
 func run(t *testing.T, cases map[string]tc) {
 	t.Helper()
 	for name, tc := range cases {
@@ -167,6 +190,7 @@ func run(t *testing.T, cases map[string]tc) {
 				policy = *tc.policy
 			}
 			found := skew.Check(&tc.mesh, tc.change, policy)
+			answers(t, found)
 			if diff := cmp.Diff(tc.want, levels(found)); diff != "" {
 				t.Fatalf("findings (-want +got):\n%s\n%+v", diff, found)
 			}

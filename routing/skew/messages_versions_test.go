@@ -40,6 +40,11 @@ func controlPlaneMessages() []says {
 			with(inPlace("v1.29.6"), func(m *skew.Mesh) { m.Revisions[0].Istiod = runs("v1.28.5") }), toVersion(from29, "v1.30.3"),
 		},
 		{
+			skew.InPlaceStep, "the same with sidecars in two namespaces",
+			proxies("v1.28.5", deployment("bookinfo", "reviews-v1", "default", "v1.29.6"), deployment("shop", "cart", "default", "v1.29.6")),
+			toVersion(from28, "v1.30.3"),
+		},
+		{
 			skew.SingletonSqueeze, "Istio with RevisionBased and IstioCNI, both at v1.28.5, goes to v1.30.3",
 			withCNI(revisionBased("v1.28.5"), "v1.28.5"), toVersion(canary, "v1.30.3"),
 		},
@@ -90,6 +95,17 @@ func proxyMessages() []says {
 			inPlace("v1.30.3"), create(pinnedWaypoint()),
 		},
 		{
+			skew.DataPlaneBehind, "Istio goes from v1.29.6 to v1.30.3 over sidecars, and a waypoint whose image is pinned, at v1.28.5",
+			with(proxies("v1.29.6", deployment("bookinfo", "reviews-v1", "default", "v1.28.5")), func(m *skew.Mesh) {
+				m.Gateways = []skew.Gateway{pinnedWaypoint()}
+			}),
+			toVersion(from29, "v1.30.3"),
+		},
+		{
+			skew.DataPlaneAhead, "a waypoint is created with an image of v1.28.5 pinned, over v1.27.3",
+			inPlace("v1.27.3"), create(pinnedWaypoint()),
+		},
+		{
 			skew.DataPlaneAhead, "Istio goes back to v1.29.6 under sidecars at v1.30.3",
 			proxies("v1.30.3", deployment("bookinfo", "reviews-v1", "default", "v1.30.3")), toVersion(from30, "v1.29.6"),
 		},
@@ -133,6 +149,36 @@ func singletonMessages() []says {
 			withCNI(inPlace("v1.29.6"), "v1.28.5"), toVersion(istio("v1.29.6", skew.InPlace), "v1.30.3"),
 		},
 		{
+			skew.CNISkew, "IstioCNI goes to v1.30.3 while istiod is being rolled out",
+			with(ambient("v1.30.3"), func(m *skew.Mesh) {
+				m.CNI, m.ZTunnel = new(cni("v1.29.6")), new(ztunnel("v1.29.6"))
+				m.Revisions[0].Istiod = skew.Rollout{Found: true, Version: "1.30.3", Pods: 1, Updated: 1, Ready: 1}
+			}),
+			raiseCNI,
+		},
+		{
+			skew.CNISkew, "IstioCNI goes to v1.30.3 before any istiod runs",
+			with(ambient("v1.30.3"), func(m *skew.Mesh) {
+				m.CNI, m.ZTunnel = new(cni("v1.29.6")), new(ztunnel("v1.29.6"))
+				m.Revisions[0].Istiod, m.Revisions[0].Ready = skew.Rollout{}, skew.NotReady
+			}),
+			raiseCNI,
+		},
+		{
+			skew.CNISkew, "a second Istio at v1.29.6 is created under IstioCNI at v1.30.3",
+			withCNI(inPlace("v1.30.3"), "v1.30.3"),
+			create(skew.Istio{Name: "second", Namespace: "istio-second", Version: "v1.29.6", Strategy: skew.InPlace}),
+		},
+		{
+			skew.CNISkew, "a namespace goes back to a revision at v1.29.6 that nothing used, under IstioCNI at v1.30.3",
+			withCNI(revisionBased("v1.29.6", "v1.30.3"), "v1.30.3"),
+			update(namespace("bookinfo"), namespace("bookinfo", "istio.io/rev=default-v1-29-6")),
+		},
+		{
+			skew.CNISkew, "the first namespace becomes ambient with cni.maxAhead: 1 and IstioCNI one minor ahead",
+			withCNI(inPlace("v1.29.6"), "v1.30.3"), update(namespace("bookinfo"), namespace("bookinfo", "istio.io/dataplane-mode=ambient")),
+		},
+		{
 			skew.ZTunnelSkew, "ZTunnel goes to v1.30.3, ahead of an Istio at v1.29.6",
 			ambient("v1.29.6"), raiseZTunnel,
 		},
@@ -144,6 +190,23 @@ func singletonMessages() []says {
 			skew.CNIZTunnelPair, "ZTunnel is created at v1.30.3 beside IstioCNI at v1.28.5, without a control plane",
 			skew.Mesh{CNI: new(cni("v1.28.5"))},
 			create(ztunnel("v1.30.3")),
+		},
+		{
+			skew.ZTunnelSkew, "ZTunnel goes to v1.30.3 while pods still use the revision at v1.29.6",
+			with(both, func(m *skew.Mesh) { m.CNI, m.ZTunnel = nil, new(ztunnel("v1.29.6")) }), raiseZTunnel,
+		},
+		{
+			skew.ZTunnelSkew, "ZTunnel goes back to v1.28.5 under v1.30.3",
+			with(inPlace("v1.30.3"), func(m *skew.Mesh) { m.ZTunnel = new(ztunnel("v1.30.3")) }), toVersion(ztunnel("v1.30.3"), "v1.28.5"),
+		},
+		{
+			skew.ZTunnelSkew, "Istio goes from v1.29.6 to v1.30.3 while ZTunnel is at v1.28.5",
+			with(inPlace("v1.29.6"), func(m *skew.Mesh) { m.ZTunnel = new(ztunnel("v1.28.5")) }), toVersion(istio("v1.29.6", skew.InPlace), "v1.30.3"),
+		},
+		{
+			skew.CNIZTunnelPair, "IstioCNI goes to v1.30.3 while pods of ZTunnel still run v1.28.5, without a control plane",
+			skew.Mesh{CNI: new(cni("v1.29.6")), ZTunnel: new(with3(ztunnel("v1.29.6"), rolling("1.28.5", "1.29.6")))},
+			raiseCNI,
 		},
 		{
 			skew.ZTunnelDrain, "ZTunnel with the default grace period goes from v1.29.6 to v1.30.3, which the control plane runs",

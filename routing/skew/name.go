@@ -85,9 +85,23 @@ func (k *check) revisionName(name, istio string) []violation {
 		steps: []string{k.patches(rename(istio + "-2"))}, instead: true,
 	}
 	if k.change.Operation == Update {
-		v.todo, v.steps = "Keep its version and strategy, or choose others, so that it needs a name that is free", []string{
-			"kubectl get istiorevisions,istiorevisiontags",
-		}
+		v.todo, v.steps = "Keep its version and strategy, or choose others, so that it needs a name that is free", k.otherName()
 	}
 	return []violation{v}
+}
+
+// otherName is what the write of an Istio could say to need a revision of another name: the same version with the other
+// strategy. Where that name is taken as well, the new version is called by its alias.
+func (k *check) otherName() []string {
+	o, _ := k.change.New.(Istio)
+	strategy := RevisionBased
+	if o.strategy() == RevisionBased {
+		strategy = InPlace
+	}
+	other := o
+	other.Strategy = strategy
+	if p := k.before.plane(other.target()); p != nil && p.istio != o.Name {
+		other.Strategy, other.Version = RevisionBased, Parse(o.Version).alias().String()
+	}
+	return []string{k.patches(fmt.Sprintf(`{"spec":{"version":%q,"updateStrategy":{"type":%q}}}`, other.Version, string(other.Strategy)))}
 }

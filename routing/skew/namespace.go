@@ -38,10 +38,11 @@ func revisionLabels(k *check) []violation {
 	if problem == "" {
 		return nil
 	}
+	own := len(steps) == 1 && steps[0] == k.asks(k.after.known(label.Value)[0])
 	return []violation{{
 		rule: UnknownRevisionLabel,
 		what: k.subject() + " has " + routing.LabelRevision + "=" + label.Value + ", which " + problem + ".",
-		todo: todo, steps: steps, instead: !k.after.waitsForTarget(label.Value), objects: []Ref{k.change.New.Ref()},
+		todo: todo, steps: steps, instead: own, objects: []Ref{k.change.New.Ref()},
 		soft: k.after.routing.Empty(),
 	}}
 }
@@ -53,7 +54,15 @@ func (k *check) labelProblem(name string) (problem, todo string, steps []string)
 	case found.Revision != nil:
 		return "", "", nil
 	case v.waitsForTarget(name):
-		return "is a revision tag without a revision", "Point the tag at a revision that exists", v.repoint(*found.Tag)
+		problem = "is a revision tag without a revision"
+		if steps = v.repoint(*found.Tag); len(steps) > 0 {
+			return problem, "Point the tag at a revision that exists", steps
+		}
+		if !v.routing.Empty() {
+			names := v.known(name)
+			return problem, "Name one of " + some(names), []string{k.asks(names[0])}
+		}
+		return problem, "Install the control plane", nil
 	case v.routing.Empty():
 		return "names no revision: the cluster has none", "Install the control plane", nil
 	}
@@ -71,7 +80,7 @@ func (v *view) waitsForTarget(name string) bool {
 	return found.Revision == nil && found.Tag != nil
 }
 
-// repoint is the command that makes a tag point at something that exists.
+// repoint is the command that makes a tag point at something that exists; none where nothing does.
 func (v *view) repoint(t routing.Tag) []string {
 	if t.Origin == routing.Webhook {
 		return []string{"istioctl tag set " + t.Name + " --revision " + v.newest(func(*plane) bool { return false }) + " --overwrite"}
@@ -79,7 +88,7 @@ func (v *view) repoint(t routing.Tag) []string {
 	ref := Ref{Kind: KindTag, Name: t.Name}
 	to, ok := v.pointable(t.Name, Ref{Kind: Kind(t.TargetKind), Name: t.TargetName})
 	if !ok {
-		return []string{on("get", ref) + " -o yaml"}
+		return nil
 	}
 	return []string{on("patch", ref) + " --type=merge -p '" + targetRef(to) + "'"}
 }
@@ -110,9 +119,9 @@ func injectionLabels(k *check) []violation {
 		return nil
 	}
 	old, _ := k.change.Old.(Namespace)
-	had := k.before.labelWarnings(old)
+	had := k.before.labelWarnings(k, old)
 	var found []violation
-	for _, w := range k.after.labelWarnings(ns) {
+	for _, w := range k.after.labelWarnings(k, ns) {
 		if !slices.ContainsFunc(had, func(h violation) bool { return h.rule == w.rule && h.todo == w.todo }) {
 			w.what = ns.Ref().String() + " " + w.what
 			w.objects = []Ref{ns.Ref()}
@@ -122,27 +131,28 @@ func injectionLabels(k *check) []violation {
 	return found
 }
 
-func (v *view) labelWarnings(ns Namespace) []violation {
+func (v *view) labelWarnings(k *check, ns Namespace) []violation {
 	labels := ns.routing()
 	var found []violation
-	warn := func(rule Rule, what, todo string) {
-		found = append(found, violation{rule: rule, what: what, todo: todo})
+	warn := func(rule Rule, what, todo, labels string) {
+		found = append(found, violation{rule: rule, what: what, todo: todo, steps: []string{k.edits("label", labels)}, instead: true})
 	}
 	if i := labels.Injection; i.Present && !i.Is("enabled") && !i.Is("disabled") {
 		warn(InjectionLabels, "has istio-injection="+i.Value+", which switches injection off like every value but enabled.",
-			"Use enabled or disabled")
+			"Use enabled or disabled", routing.LabelInjection+"=enabled --overwrite")
 	}
 	if labels.Injection.Present && labels.Revision.Present {
 		warn(InjectionLabels, "has istio-injection and istio.io/rev: pods follow istio-injection alone.",
-			"Remove one of the two labels")
+			"Remove one of the two labels", routing.LabelRevision+"-")
 	}
 	if labels.Injection.Is("enabled") && len(v.targets(routing.DefaultRevision)) == 0 && !v.routing.Empty() {
 		warn(InjectionLabels, "has istio-injection=enabled, but no revision and no tag is named default: its pods are refused.",
-			"Create an IstioRevisionTag default, or label the namespace with a revision")
+			"Create an IstioRevisionTag default, or label the namespace with a revision",
+			routing.LabelInjection+"- "+routing.LabelRevision+"="+v.known(v.newest(func(*plane) bool { return false }))[0])
 	}
 	if ns.ambient() && (labels.Injection.Is("enabled") || labels.Revision.Value != "" && !labels.Injection.Present) {
 		warn(AmbientAndRevision, "is ambient and selects sidecar injection: its new pods get sidecars and leave ambient mode.",
-			"Put istio.io/rev on the Gateways instead of the namespace")
+			"Put istio.io/rev on the Gateways instead of the namespace", routing.LabelInjection+"- "+routing.LabelRevision+"-")
 	}
 	return found
 }

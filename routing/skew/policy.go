@@ -117,11 +117,13 @@ func (p Policy) drainSeconds() int64 {
 
 // Excuses reports whether the user is warned only: an operator, or a controller of Kubernetes that finishes a
 // deletion which was admitted before it: denying the garbage collector or the namespace controller would leave
-// owned objects and terminating namespaces behind for ever.
+// owned objects and terminating namespaces behind for ever. Where controllers have no service accounts of their own
+// (kube-controller-manager without --use-service-account-credentials), all of them are one user.
 func (p Policy) Excuses(user string) bool {
 	switch user {
 	case "system:serviceaccount:kube-system:generic-garbage-collector",
-		"system:serviceaccount:kube-system:namespace-controller":
+		"system:serviceaccount:kube-system:namespace-controller",
+		"system:kube-controller-manager":
 		return true
 	}
 	return slices.Contains(p.OperatorServiceAccounts, user)

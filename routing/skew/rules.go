@@ -19,6 +19,7 @@ const (
 // Rules about references and labels.
 const (
 	TagTarget              Rule = "TagTarget"
+	TagRollout             Rule = "TagRollout"
 	NameConflict           Rule = "NameConflict"
 	InUseDelete            Rule = "InUseDelete"
 	UnknownRevisionLabel   Rule = "UnknownRevisionLabel"
@@ -62,7 +63,7 @@ func Rules() []RuleInfo {
 }
 
 // rules is an array, so that looking up a rule allocates nothing.
-func rules() [19]RuleInfo {
+func rules() [20]RuleInfo {
 	return [...]RuleInfo{
 		{InPlaceStep, Deny, "a control plane that is updated in place is raised by more than one minor version"},
 		{DataPlaneBehind, Deny, "a sidecar, gateway or waypoint is more than one minor version behind its control plane"},
@@ -73,6 +74,7 @@ func rules() [19]RuleInfo {
 		{CNIZTunnelPair, Deny, "IstioCNI and ZTunnel are more than one minor version apart"},
 		{UnknownVersion, Warn, "a version cannot be read, so that the skew cannot be judged"},
 		{TagTarget, Deny, "a revision tag points at something that is missing, remote or being deleted"},
+		{TagRollout, Deny, "the rollout of a revision tag cannot be read, or goes to a revision that is missing, remote, being deleted or of another mesh"},
 		{NameConflict, Deny, "a revision and a revision tag, or the revisions of two Istios, have the same name"},
 		{InUseDelete, Deny, "an Istio, IstioRevision, IstioRevisionTag, IstioCNI or ZTunnel is deleted while it is used"},
 		{UnknownRevisionLabel, Deny, "istio.io/rev of a Namespace or Gateway names no revision and no revision tag"},

@@ -52,14 +52,14 @@ func (k *check) lowers(p *plane) bool {
 // singleton is the finding about a singleton and one control plane, from their violating pairs, the worst first.
 func (k *check) singleton(group []breach) violation {
 	b := group[0]
+	if i := slices.IndexFunc(group, func(b breach) bool { return b.component.source == bySpec }); i >= 0 {
+		b = group[i] // what it declares has to change first; only then is there a rollout to wait for
+	}
 	v := violation{objects: []Ref{k.change.object().Ref(), b.plane.ref()}}
 	switch {
 	case k.change.is(b.component.ref.Kind):
 		k.follows(&v, group)
 	case k.change.is(KindIstio) || k.change.is(KindRevision):
-		if i := slices.IndexFunc(group, func(b breach) bool { return b.component.source == bySpec }); i >= 0 {
-			b = group[i] // what it declares has to change first; only then is there a rollout to wait for
-		}
 		v.objects = append(v.objects, b.component.ref)
 		k.leavesBehind(&v, b)
 	default:
@@ -96,8 +96,9 @@ func (k *check) follows(v *violation, group []breach) {
 		v.todo, v.steps = "First wait for the control plane", []string{p.wait()}
 	default:
 		v.what = subject + " would run ahead of " + p.String() + p.because() + "."
-		v.todo, v.steps = "Move them first", k.after.leave(p, k.after.newest(p.itself))
-		if p.active || len(v.steps) == 0 {
+		to := k.after.newest(p.itself)
+		v.todo, v.steps = "Move them first", k.after.leave(p, to)
+		if p.active || to == noRevision || len(v.steps) == 0 {
 			v.todo, v.steps = "Raise the control plane first and wait for it", []string{p.raise(x), p.wait()}
 		}
 	}

@@ -1,5 +1,7 @@
 package skew
 
+import "github.com/revision-router/revision-router/routing"
+
 // squeezed finds live control planes so far apart that no version of a singleton fits all of them.
 //
 // Source: it follows from singletons and update guide 2.3. A RevisionBased Istio may jump from n to n+2, and sidecars
@@ -90,11 +92,12 @@ func (k *check) squeeze(kind Kind, low, high *plane) violation {
 	default:
 		// No alias here: with RevisionBased it would name a revision that is later updated in place.
 		v.todo = "Go through " + through.Minor() + " first"
-		v.steps = []string{
-			patchVersion(KindIstio, off.istio, through.Minor()+".<patch>"),
-			"move everything off revision " + off.name,
-			patchVersion(kind, "default", through.alias().String()),
+		version := through.Minor() + ".<patch>"
+		between := plane{
+			name: Istio{Name: off.istio, Version: version, Strategy: RevisionBased}.target(), namespace: off.namespace, pending: true,
 		}
+		v.steps = append([]string{patchVersion(KindIstio, off.istio, version), between.wait()}, k.after.leave(off, between.name)...)
+		v.steps = append(v.steps, patchVersion(kind, "default", through.alias().String()))
 	}
 	return v
 }
@@ -113,6 +116,9 @@ func (k *check) usesBoth(v *violation, low, high *plane) {
 	case used(low) && used(high):
 		v.todo = "Go through " + through.Minor() + ": bring " + low.String() + " there first"
 		v.steps = []string{low.raise(through.alias()), low.wait()}
+	case k.sharesWith(low) || k.sharesWith(high):
+		v.todo, v.instead = "Take its rollout away", true
+		v.steps = []string{k.edits("annotate", routing.AnnotationRollout+"-")}
 	case k.change.is(KindTag) || k.change.is(KindZTunnel):
 		v.todo, v.instead = "Point it at revision "+to.name, true
 		v.steps = []string{k.patches(targetRef(Ref{Kind: KindRevision, Name: to.name}))}

@@ -54,13 +54,28 @@ func (k *check) retarget(v *violation, t Tag, problem string) {
 	}
 	to, ok := k.after.pointable(t.Name, target)
 	if !ok {
-		v.todo, v.steps = "Create an Istio or IstioRevision first", []string{"kubectl get istios,istiorevisions"}
-		v.instead = false
+		k.installTarget(v, target)
 		return
 	}
 	v.todo, v.steps = "Point it at one that exists", []string{k.patches(targetRef(to))}
 	if problem == targetDeleting {
 		v.todo = "Point it at one that stays"
+	}
+}
+
+// installTarget says how there comes to be something that the tag can point at.
+func (k *check) installTarget(v *violation, target Ref) {
+	istio := Ref{Kind: KindIstio, Name: "default"}
+	if target.Kind == KindIstio && target.Name != "" {
+		istio = target
+	}
+	v.todo, v.instead = "Create an Istio first", istio != target
+	if _, exists := k.after.mesh.find(istio).(Istio); exists {
+		v.steps = append(v.steps, "kubectl wait --for=delete istio/"+istio.Name+" --timeout=5m")
+	}
+	v.steps = append(v.steps, install(istio.Name))
+	if v.instead {
+		v.steps = append(v.steps, k.patches(targetRef(istio)))
 	}
 }
 

@@ -107,7 +107,7 @@ func (v *view) addUsers() {
 		}
 		p.users.ztunnel = slices.Contains(ztunnel, p.name)
 		for _, t := range v.mesh.Tags {
-			if !t.Deleting && slices.Contains(v.tagTargets(t), p.name) {
+			if !t.Deleting && (p.shares(t) || slices.Contains(v.tagTargets(t), p.name)) {
 				p.users.tags = append(p.users.tags, t.Name)
 			}
 		}

@@ -140,7 +140,9 @@ func (v *view) consumersOf(g Gateway) []Consumer {
 		}
 	}
 	for _, c := range v.mesh.Consumers {
-		add(c)
+		if !v.mesh.terminating(c.Namespace) {
+			add(c)
+		}
 	}
 	slices.SortFunc(list, func(a, b Consumer) int { return compareRefs(a.Ref(), b.Ref()) })
 	return list

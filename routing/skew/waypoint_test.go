@@ -156,6 +156,31 @@ func TestWaypointReferences(t *testing.T) {
 	})
 }
 
+func terminating(name string) skew.Namespace {
+	n := namespace(name)
+	n.Deleting = true
+	return n
+}
+
+// What is in a namespace goes with it, and is not judged as if it stayed behind without the namespace's labels.
+func TestDeletionOfANamespaceWithADataPlane(t *testing.T) {
+	pinned := edited(waypointGateway("bookinfo", "waypoint"), func(g *skew.Gateway) { g.ProxyImage = "proxyv2:1.28.5" })
+	mesh := with(revisionBased("v1.28.5", "v1.30.3"), func(m *skew.Mesh) {
+		m.Namespaces = []skew.Namespace{namespace("bookinfo", "istio.io/rev=default-v1-28-5")}
+		m.Tags = []routing.Tag{tag("default", "IstioRevision", "default-v1-30-3", "default-v1-30-3").Tag}
+		m.Gateways = []skew.Gateway{pinned}
+		labelled := deployment("bookinfo", "reviews", "default-v1-28-5", "v1.28.5")
+		labelled.Label = "default"
+		m.Workloads = []skew.Workload{labelled}
+	})
+	run(t, map[string]tc{
+		"of a revision that is not the default": {mesh: mesh, change: remove(mesh.Namespaces[0])},
+		"while its label goes, they are judged": {
+			mesh: mesh, change: update(mesh.Namespaces[0], namespace("bookinfo")), want: []string{"Deny DataPlaneBehind"},
+		},
+	})
+}
+
 func TestWaypointInUse(t *testing.T) {
 	mesh := ambient("v1.30.3")
 	waypoint := edited(waypointGateway("infra", "waypoint"), func(g *skew.Gateway) { g.Listeners[0].From = "All" })
@@ -179,6 +204,25 @@ func TestWaypointInUse(t *testing.T) {
 		"deletion while nobody uses it":                         {mesh: mesh, change: remove(waypoint)},
 		"deletion of its namespace while one elsewhere uses it": {mesh: byNamespace, change: remove(namespace("infra")), want: []string{"Deny WaypointInUseDelete"}},
 		"deletion of the namespace that uses it":                {mesh: byNamespace, change: remove(byNamespace.Namespaces[1])},
+		"deletion of its namespace, which alone uses it": {
+			mesh: with(byNamespace, func(m *skew.Mesh) {
+				m.Namespaces = []skew.Namespace{namespace("infra", "istio.io/use-waypoint=waypoint")}
+				m.Consumers = []skew.Consumer{{Kind: skew.KindService, Namespace: "infra", Name: "cart", UseWaypoint: rev("waypoint")}}
+			}),
+			change: remove(namespace("infra", "istio.io/use-waypoint=waypoint")),
+		},
+		"a second deletion of its namespace": {mesh: byNamespace, change: remove(terminating("infra"))},
+		"deletion in a namespace that is being deleted": {
+			mesh:   with(byNamespace, func(m *skew.Mesh) { m.Namespaces = []skew.Namespace{terminating("infra"), m.Namespaces[1]} }),
+			change: remove(waypoint),
+		},
+		"deletion while a Service of a namespace that is being deleted uses it": {
+			mesh:   with(byService, func(m *skew.Mesh) { m.Namespaces = []skew.Namespace{terminating("shop")} }),
+			change: remove(waypoint),
+		},
+		"the controllers of Kubernetes may be one user": {
+			mesh: byNamespace, change: by("system:kube-controller-manager", remove(waypoint)), want: []string{"Warn WaypointInUseDelete"},
+		},
 		"the namespace controller finishes what was admitted": {
 			mesh: byNamespace, want: []string{"Warn WaypointInUseDelete"},
 			change: skew.Change{Operation: skew.Delete, Old: waypoint, User: "system:serviceaccount:kube-system:namespace-controller"},

@@ -25,6 +25,7 @@ import (
 	"github.com/revision-router/revision-router/internal/sail"
 	"github.com/revision-router/revision-router/routing/skew"
 	"github.com/revision-router/revision-router/test/local"
+	"github.com/revision-router/revision-router/test/message"
 	"github.com/revision-router/revision-router/webhook"
 )
 
@@ -209,6 +210,7 @@ func wantRefusal(t *testing.T, err error, words ...string) {
 	if !refused(err) {
 		t.Fatalf("error %v, want a refusal", err)
 	}
+	message.Documented(t, err.Error())
 	for _, word := range words {
 		if !strings.Contains(err.Error(), word) {
 			t.Errorf("the refusal does not mention %q: %v", word, err)

@@ -71,6 +71,11 @@ func fromAll(o *unstructured.Unstructured) {
 // label sets labels of a namespace, as kubectl label --overwrite does.
 func (c *changes) label(namespace string, set map[string]string) error {
 	c.t.Helper()
+	return c.relabel(namespace, set)
+}
+
+func (c *changes) relabel(namespace string, set map[string]string, dryRun ...string) error {
+	c.t.Helper()
 	client := c.kube.CoreV1().Namespaces()
 	for {
 		ns, err := client.Get(c.t.Context(), namespace, metav1.GetOptions{})
@@ -79,7 +84,7 @@ func (c *changes) label(namespace string, set map[string]string) error {
 			ns.Labels = map[string]string{}
 		}
 		maps.Copy(ns.Labels, set)
-		if _, err = client.Update(c.t.Context(), ns, metav1.UpdateOptions{}); !apierrors.IsConflict(err) {
+		if _, err = client.Update(c.t.Context(), ns, metav1.UpdateOptions{DryRun: dryRun}); !apierrors.IsConflict(err) {
 			return err
 		}
 	}

@@ -1,12 +1,15 @@
 package admission
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/revision-router/revision-router/test/message"
 )
 
 // remedy is a change that is refused, and passes once the commands of the refusal have been carried out.
@@ -34,14 +37,18 @@ func (s shell) heal(t *testing.T, r remedy) {
 	var refusal error
 	s.eventually("it is refused: "+r.name, func() error {
 		refusal = r.change(dry)
-		return notYet(refused(refusal) && strings.Contains(refusal.Error(), r.rule+": "))
-	})
-	steps := commands(refusal.Error())
-	for i, form := range r.forms {
-		if i >= len(steps) || !strings.HasPrefix(steps[i], form) {
-			t.Fatalf("step %d is not %q: %v", i+1, form, refusal)
+		if !refused(refusal) || !strings.Contains(refusal.Error(), r.rule+": ") {
+			return fmt.Errorf("no refusal by %s: %w", r.rule, refusal)
 		}
-	}
+		for i, form := range r.forms { // what the router knows of users comes a moment later
+			if steps := commands(refusal.Error()); i >= len(steps) || !strings.HasPrefix(steps[i], form) {
+				return fmt.Errorf("step %d is not %q: %w", i+1, form, refusal)
+			}
+		}
+		return nil
+	})
+	message.Documented(t, refusal.Error())
+	steps := commands(refusal.Error())
 	if !strings.Contains(refusal.Error(), "; then retry") {
 		// What is said takes the place of the change.
 		for _, step := range steps {
@@ -108,7 +115,7 @@ func TestTheRemediesOfAnInPlaceMesh(t *testing.T) {
 		{"a control plane two minors ahead of a sidecar", func() {
 			s.runs("default", "v1.31.1")
 			s.namespace("bookinfo", map[string]string{"istio-injection": "enabled"})
-			s.proxy("bookinfo", "details-v1", "default", "1.30.3")
+			s.proxied("bookinfo", "details-v1", "default", "1.30.3")
 		}, s.puts(istio("v1.32.0", "InPlace")), "DataPlaneBehind", []string{"kubectl rollout restart deployment -n bookinfo"}},
 		{"a waypoint that a namespace uses", func() {
 			s.namespace("infra", nil)
@@ -145,7 +152,7 @@ func TestTheRemediesOfRevisions(t *testing.T) {
 	lower := func() { s.must(s.write("", cni("v1.29.1"))) }
 	tag := sailObject("IstioRevisionTag", "prod", map[string]any{"targetRef": map[string]any{"kind": "IstioRevision", "name": old}})
 	remedies := []remedy{
-		{"two minors apart with IstioCNI", nil, s.puts(istio("v1.30.3", "RevisionBased")), "SingletonSqueeze", []string{"kubectl patch istio default", "kubectl patch istiocni default"}},
+		{"two minors apart with IstioCNI", nil, s.puts(istio("v1.30.3", "RevisionBased")), "SingletonSqueeze", []string{"kubectl patch istio default", "kubectl wait --for=create deployment/istiod-default-v1-29-<patch>", "kubectl patch istiocni default"}},
 		{"IstioCNI ahead of what a namespace asks for", func() { s.runs("default-v1-30-3", "v1.30.3"); s.namespace("shop", rev) }, s.puts(cni("v1.30.3")), "CNISkew", []string{"kubectl label namespace shop"}},
 		{"IstioCNI ahead of what a tag points at", func() { lower(); s.must(s.write("", tag)) }, s.puts(cni("v1.30.3")), "CNISkew", []string{"kubectl patch istiorevisiontag prod"}},
 		{"a tag that a namespace uses", func() { s.must(s.label("shop", map[string]string{"istio.io/rev": "prod"})) }, s.gone("istiorevisiontag", "", "prod"), "InUseDelete", []string{"kubectl label namespace shop"}},
@@ -153,7 +160,7 @@ func TestTheRemediesOfRevisions(t *testing.T) {
 			lower()
 			s.must(s.gateway("shop", "own", "istio-waypoint", func(o *unstructured.Unstructured) { o.SetLabels(rev) }))
 		}, s.puts(cni("v1.30.3")), "CNISkew", []string{"kubectl label gateway own -n shop"}},
-		{"a revision that pods use", func() { s.proxy("shop", "cart", old, "1.29.1") }, s.gone("istiorevision", "", old), "InUseDelete", []string{"kubectl rollout restart deployment -n shop"}},
+		{"a revision that pods use", func() { s.proxied("shop", "cart", old, "1.29.1") }, s.gone("istiorevision", "", old), "InUseDelete", []string{"kubectl rollout restart deployment -n shop"}},
 	}
 	for _, r := range remedies {
 		t.Run(r.name, func(t *testing.T) { s.heal(t, r) })

@@ -1,7 +1,6 @@
 package admission
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,7 +27,8 @@ func commands(message string) []string {
 }
 
 func (s shell) run(command string) error {
-	var w []string // the words, as a shell finds them
+	command = strings.ReplaceAll(command, "<patch>", "1") // the user's choice
+	var w []string                                        // the words, as a shell finds them
 	for _, word := range regexp.MustCompile(`'[^']*'|\S+`).FindAllString(command, -1) {
 		w = append(w, strings.Trim(word, "'"))
 	}
@@ -39,6 +39,8 @@ func (s shell) run(command string) error {
 		return ""
 	}
 	switch verb := strings.Join(w[:min(3, len(w))], " "); {
+	case verb == "kubectl wait --for=create":
+		return nil // patch has played the operator already
 	case verb == "kubectl rollout status":
 		return s.rolledOut(w[3])
 	case verb == "kubectl rollout restart" && w[3] == "deployment":
@@ -46,13 +48,13 @@ func (s shell) run(command string) error {
 	case verb == "istioctl waypoint apply":
 		return s.gateway(flag("-n"), flag("--name"), "istio-waypoint", nil)
 	case w[1] == "label" || w[1] == "annotate":
-		return s.relabel(w[1], s.client(w[2], flag("-n")), w[3:])
+		return s.rewrite(w[1], s.client(w[2], flag("-n")), w[3:])
 	case w[1] == "patch" && slices.Contains(w, "--type=json"):
 		_, err := s.client(w[2], flag("-n")).
 			Patch(s.t.Context(), w[3], types.JSONPatchType, []byte(flag("-p")), metav1.PatchOptions{})
 		return err
 	case w[1] == "patch" && slices.Contains(w, "--type=merge"):
-		return s.patch(w[2], w[3], strings.ReplaceAll(flag("-p"), "<patch>", "1")) // the user's choice
+		return s.patch(w[2], w[3], flag("-p"))
 	case w[1] == "delete":
 		err := s.client(w[2], flag("-n")).Delete(s.t.Context(), w[3], metav1.DeleteOptions{GracePeriodSeconds: new(int64)})
 		if apierrors.IsNotFound(err) {
@@ -78,9 +80,9 @@ func (s shell) client(kind, namespace string) dynamic.ResourceInterface {
 	return s.dyn.Resource(resource).Namespace(namespace)
 }
 
-// relabel is kubectl label and kubectl annotate, of the object that comes first: it changes no value without
+// rewrite is kubectl label and kubectl annotate, of the object that comes first: it changes no value without
 // --overwrite.
-func (s shell) relabel(verb string, client dynamic.ResourceInterface, rest []string) error {
+func (s shell) rewrite(verb string, client dynamic.ResourceInterface, rest []string) error {
 	o, err := client.Get(s.t.Context(), rest[0], metav1.GetOptions{})
 	s.must(err)
 	set, write := o.GetLabels(), o.SetLabels
@@ -151,17 +153,8 @@ func (s shell) restart(namespace string) error {
 		if revision != "" {
 			d, err := s.kube.AppsV1().Deployments("istio-system").Get(s.t.Context(), "istiod-"+revision, metav1.GetOptions{})
 			s.must(err)
-			s.proxy(namespace, name, revision, d.Labels["app.kubernetes.io/version"])
+			s.proxied(namespace, name, revision, d.Labels["app.kubernetes.io/version"])
 		}
 	}
 	return nil
-}
-
-// proxy is the sidecar of a revision.
-func (s shell) proxy(namespace, deployment, revision, version string) {
-	s.sidecar(namespace, deployment, version)
-	body := fmt.Sprintf(`{"metadata":{"annotations":{"istio.io/rev":%q}}}`, revision)
-	_, err := s.client("pod", namespace).
-		Patch(s.t.Context(), deployment+"-7d775cb4f6-x", types.MergePatchType, []byte(body), metav1.PatchOptions{})
-	s.must(err)
 }
