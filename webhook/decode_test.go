@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kjson "sigs.k8s.io/json"
 )
 
@@ -93,6 +94,11 @@ func checkTyped(t testing.TB, body []byte) {
 		ImageAuto: slices.ContainsFunc(pod.Spec.Containers, isAuto) || slices.ContainsFunc(pod.Spec.InitContainers, isAuto),
 		Pod:       fmt.Sprintf("%q %q", pod.Name, pod.GenerateName),
 		Members:   membersOf(pod.Labels, pod.Annotations),
+	}
+	_, want.Sidecar = pod.Annotations["sidecar.istio.io/status"]
+	want.Owner = "/"
+	if o := metav1.GetControllerOf(&pod); o != nil {
+		want.Owner = o.Kind + "/" + o.Name
 	}
 	if len(pod.Labels) > 0 {
 		want.All = pod.Labels

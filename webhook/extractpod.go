@@ -2,6 +2,10 @@ package webhook
 
 import "github.com/revision-router/revision-router/routing"
 
+// annotationStatus is where an injector notes what it added (istio/api, annotation.SidecarStatus). Its value is JSON,
+// full of escapes, and only its presence counts.
+const annotationStatus = "sidecar.istio.io/status"
+
 func (s *scanner) podObject(p *podReview, wantLabels bool) {
 	var keys seen
 	for key := range s.fields {
@@ -50,6 +54,9 @@ func (s *scanner) metadata(p *podReview, wantLabels bool) {
 			}
 			p.hasAnnotations = true
 			s.annotations(p)
+		case "ownerReferences":
+			s.first(&keys, 4)
+			s.owners(p)
 		default:
 			s.skip()
 		}
@@ -67,6 +74,10 @@ func (p *podReview) labelFor(key []byte) *member {
 		return &p.routedRevision
 	case routing.LabelRoutedVersion:
 		return &p.routedVersion
+	case routing.LabelTemplateHash:
+		return &p.templateHash
+	case routing.LabelRolloutHash:
+		return &p.rolloutHash
 	}
 	return nil
 }
@@ -82,6 +93,12 @@ func (p *podReview) annotationFor(key []byte) *member {
 		return &p.routedReason
 	case routing.AnnotationTag:
 		return &p.routedTag
+	case routing.AnnotationFollowed:
+		return &p.routedFollowed
+	case routing.LabelRevision:
+		return &p.sidecarRevision
+	case routing.AnnotationDeploymentConfig:
+		return &p.deploymentConfig
 	}
 	return nil
 }
@@ -94,7 +111,48 @@ func (s *scanner) labels(p *podReview) {
 
 func (s *scanner) annotations(p *podReview) {
 	for key := range s.fields {
+		if string(key) == annotationStatus {
+			if s.entry(nil); p.sidecar {
+				s.fail(errDoubt)
+			}
+			p.sidecar = true
+			continue
+		}
 		s.entry(p.annotationFor(key))
+	}
+}
+
+// owners reads the owner reference with controller: true, of which the API server lets a pod have one.
+func (s *scanner) owners(p *podReview) {
+	if s.null() {
+		return
+	}
+	found := false
+	for range s.elements {
+		if s.null() {
+			continue
+		}
+		var keys seen
+		var kind, name []byte
+		var controller bool
+		for key := range s.fields {
+			switch string(key) {
+			case "kind":
+				s.first(&keys, 0)
+				s.text(&kind)
+			case "name":
+				s.first(&keys, 1)
+				s.text(&name)
+			case "controller":
+				s.first(&keys, 2)
+				s.boolean(&controller)
+			default:
+				s.skip()
+			}
+		}
+		if controller && !found {
+			found, p.ownerKind, p.ownerName = true, kind, name
+		}
 	}
 }
 

@@ -183,24 +183,6 @@ func TestRequestWithoutBody(t *testing.T) {
 	}
 }
 
-func TestReadBodyDoesNotTrustTheDeclaredLength(t *testing.T) {
-	body, err := readBody(nil, strings.NewReader("{}"), maxBody)
-	if err != nil || string(body) != "{}" {
-		t.Fatalf("readBody = %q, %v", body, err)
-	}
-	if cap(body) > 2*firstRead {
-		t.Errorf("%d bytes were claimed by a header alone", cap(body))
-	}
-	for _, declared := range []int64{-1, 0, 1, 5, 6, 1000} {
-		if got, err := readBody(nil, strings.NewReader("abcde"), declared); err != nil || string(got) != "abcde" {
-			t.Errorf("readBody with %d declared = %q, %v", declared, got, err)
-		}
-	}
-	if _, err := readBody(nil, failingReader{}, -1); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("err %v, want it to wrap that of the reader", err)
-	}
-}
-
 func TestLargeBuffersAreNotKept(t *testing.T) {
 	r := guardRig()
 	x := r.router.exchange()

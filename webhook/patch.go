@@ -3,7 +3,7 @@ package webhook
 import "github.com/revision-router/revision-router/routing"
 
 // marks are what the router writes on a pod. Empty means that the key must not be there.
-type marks struct{ revision, version, reason, tag string }
+type marks struct{ revision, version, reason, tag, followed string }
 
 // marksOf is what a decision leaves on the pod. A pod that is not injected carries none of them, so that a label
 // of the router never says of a pod what is not so.
@@ -11,7 +11,7 @@ func marksOf(d routing.Decision) marks {
 	if d.Action != routing.Inject {
 		return marks{}
 	}
-	m := marks{reason: string(d.Reason), tag: d.Tag}
+	m := marks{reason: string(d.Reason), tag: d.Tag, followed: string(d.Followed)}
 	if routing.ValidLabelValue(d.Revision) {
 		m.revision = d.Revision
 	}
@@ -48,6 +48,7 @@ func (p *podReview) appendPatch(dst []byte, m marks) []byte {
 	annotations := [...]mark{
 		{routing.AnnotationReason, m.reason, p.routedReason},
 		{routing.AnnotationTag, m.tag, p.routedTag},
+		{routing.AnnotationFollowed, m.followed, p.routedFollowed},
 	}
 	start := len(dst)
 	if !p.hasMetadata {

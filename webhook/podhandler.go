@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -33,13 +34,13 @@ func (h *podHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		}
 		h.router.release(x)
 	}()
-	if e := h.serve(w, req, x); e != nil {
+	if e := h.serve(w, req, x, began); e != nil {
 		h.reject(w, e)
 	}
 }
 
 // serve goes through decode, gather, decide, respond and record. It returns an error where it wrote nothing.
-func (h *podHandler) serve(w http.ResponseWriter, req *http.Request, x *exchange) *httpError {
+func (h *podHandler) serve(w http.ResponseWriter, req *http.Request, x *exchange, began time.Time) *httpError {
 	if e := x.receive(req); e != nil {
 		return e
 	}
@@ -71,9 +72,21 @@ func (h *podHandler) serve(w http.ResponseWriter, req *http.Request, x *exchange
 		return nil
 	}
 	in := routing.Input{Mesh: mesh, Namespace: ns, Pod: p.pod()}
+	if mesh.UsesWorkloads() {
+		in.Pod.Workload = p.origin().Workload()
+	}
 	d := routing.Decide(in)
 	verdict := h.Policy().Judge(d, in.Pod)
-	r := h.respond(x, in, d, verdict)
+	var r response
+	if d.Forward && verdict.Allowed() {
+		until := h.router.waiting.earlier(p.uid, deadlineOf(began, req.URL), began)
+		r, e = h.forward(req, &forwarding{exchange: x, in: in, decision: d, deadline: until})
+		if e != nil {
+			return e
+		}
+	} else {
+		r = h.respond(x, in, d, verdict)
+	}
 	h.Recorder.Decided(Outcome{Decision: d, Verdict: verdict, DryRun: p.dryRun})
 	h.logDecision(p, in.Namespace.Name, d, r)
 	h.reply(w, x, r)
@@ -154,14 +167,25 @@ func (h *podHandler) refuseChanging(w http.ResponseWriter, x *exchange, ns routi
 
 // logDecision writes one line for each decision: what is denied is always worth it, the rest only where asked for.
 func (h *podHandler) logDecision(p *podReview, namespace string, d routing.Decision, r response) {
+	log := h.Log
 	if r.allowed {
-		if log := h.Log.V(1); log.Enabled() {
-			log.Info("allowed", "action", d.Action, "reason", d.Reason, "revision", d.Revision, "tag", d.Tag,
-				"pod", p.podName(), "namespace", namespace, "dryRun", p.dryRun)
+		if log = h.Log.V(1); !log.Enabled() {
+			return
 		}
+	}
+	if r.forwarded != "" {
+		log = log.WithValues("forwarded", r.forwarded, "followed", d.Followed)
+	}
+	if r.allowed {
+		log.Info("allowed", "action", d.Action, "reason", d.Reason, "revision", d.Revision, "tag", d.Tag,
+			"pod", p.podName(), "namespace", namespace, "dryRun", p.dryRun)
 		return
 	}
-	h.Log.Info("denied", "code", r.code, "reason", d.Reason, "wanted", d.Wanted,
+	if r.forwarded != "" {
+		// What went wrong is the injector's to say, and stands nowhere else.
+		log = log.WithValues("revision", d.Revision, "tag", d.Tag, "message", r.message)
+	}
+	log.Info("denied", "code", r.code, "reason", d.Reason, "wanted", d.Wanted,
 		"pod", p.podName(), "namespace", namespace, "dryRun", p.dryRun)
 }
 

@@ -25,7 +25,7 @@ type NamespaceGetter interface {
 	Namespace(ctx context.Context, name string) (routing.Namespace, error)
 }
 
-// PodRouterOptions are what a [PodRouter] needs. All but Log are required.
+// PodRouterOptions are what a [PodRouter] needs. All but Log and Forwarding are required.
 type PodRouterOptions struct {
 	Meshes     MeshSource
 	Namespaces NamespaceGetter
@@ -35,6 +35,8 @@ type PodRouterOptions struct {
 	Log      logr.Logger
 	// Now is the clock that requests are timed with.
 	Now func() time.Time
+	// Forwarding is for forward mode. Where it is the zero value, no pod is admitted that would have to be forwarded.
+	Forwarding Forwarding
 }
 
 // Validate names what is missing.
@@ -50,6 +52,11 @@ func (o PodRouterOptions) Validate() error {
 	missing(o.Policy == nil, "Policy")
 	missing(o.Recorder == nil, "Recorder")
 	missing(o.Now == nil, "Now")
+	if f := o.Forwarding; f != (Forwarding{}) {
+		missing(f.Client == nil, "Forwarding.Client")
+		missing(f.Injectors == nil, "Forwarding.Injectors")
+		missing(f.Recorder == nil, "Forwarding.Recorder")
+	}
 	return errors.Join(errs...)
 }
 
@@ -60,11 +67,15 @@ type PodRouter struct {
 	exchanges sync.Pool // of *exchange
 	// jsonHeader is shared by all replies, and changed by none.
 	jsonHeader []string
+	waiting    *waiting
 }
 
 // NewPodRouter returns a router with options that [PodRouterOptions.Validate] accepts.
 func NewPodRouter(o PodRouterOptions) *PodRouter {
-	return &PodRouter{options: o, jsonHeader: []string{contentType}}
+	if o.Forwarding == (Forwarding{}) {
+		o.Forwarding = Forwarding{Client: nowhere{}, Injectors: nowhere{}, Recorder: nowhere{}}
+	}
+	return &PodRouter{options: o, jsonHeader: []string{contentType}, waiting: newWaiting()}
 }
 
 // Registrar is the part of controller-runtime's webhook.Server that handlers are registered with.
@@ -89,6 +100,7 @@ func (r *PodRouter) Handler(e Entry) http.Handler {
 type exchange struct {
 	body   []byte
 	review podReview
+	answer []byte // of the injector, in forward mode
 	patch  []byte
 	reply  []byte
 }
@@ -109,10 +121,12 @@ func (r *PodRouter) release(x *exchange) {
 
 // reset forgets the request and keeps the memory, where it is not excessive.
 func (x *exchange) reset() {
-	if cap(x.body) > keepBody {
-		x.body = nil
+	for _, b := range [...]*[]byte{&x.body, &x.answer, &x.patch, &x.reply} {
+		if cap(*b) > keepBody {
+			*b = nil
+		}
 	}
 	clear(x.review.labels)
 	x.review = podReview{labels: x.review.labels[:0]}
-	x.patch, x.reply = x.patch[:0], x.reply[:0]
+	x.answer, x.patch, x.reply = x.answer[:0], x.patch[:0], x.reply[:0]
 }

@@ -90,6 +90,8 @@ const (
 	NamespaceNotFound Cause = "namespace_not_found"
 	// NamespaceUnread: the API server could not be asked about the namespace. Temporary.
 	NamespaceUnread Cause = "namespace_unread"
+	// InjectorUnavailable: the injector of the pod's revision could not be asked, in forward mode. Temporary.
+	InjectorUnavailable Cause = "injector_unavailable"
 )
 
 // Causes lists every cause.
@@ -97,6 +99,7 @@ func Causes() []Cause {
 	return []Cause{
 		MethodNotAllowed, WrongContentType, BodyEmpty, BodyTooLarge, BodyUnreadable, MalformedJSON, NestedTooDeep,
 		WrongReviewKind, RequestMissing, ObjectMissing, NamespaceMissing, NoSnapshot, NamespaceNotFound, NamespaceUnread,
+		InjectorUnavailable,
 	}
 }
 

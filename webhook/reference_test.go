@@ -14,8 +14,8 @@ type view struct {
 	APIVersion, Kind                               string
 	Request, Object, Metadata, Labels, Annotations bool
 	UID, Namespace, Operation, Name, Resource      string
-	DryRun, HostNetwork, ImageAuto                 bool
-	Pod                                            string
+	DryRun, HostNetwork, ImageAuto, Sidecar        bool
+	Pod, Owner                                     string
 	Members                                        map[string]string
 	All                                            map[string]string
 }
@@ -28,17 +28,24 @@ func viewOf(p *podReview) view {
 		Resource: fmt.Sprintf("%q/%q/%q/%q %q", p.group, p.version, p.resource, p.subResource, p.objectKind),
 		DryRun:   p.dryRun, HostNetwork: p.hostNetwork, ImageAuto: p.imageAuto,
 		Pod:     fmt.Sprintf("%q %q", p.name, p.generateName),
+		Owner:   string(p.ownerKind) + "/" + string(p.ownerName),
+		Sidecar: p.sidecar,
 		Members: map[string]string{},
 	}
 	for key, m := range map[string]member{
-		"label " + routing.LabelRevision:         p.revision,
-		"label " + routing.LabelInject:           p.inject,
-		"label " + routing.LabelRoutedRevision:   p.routedRevision,
-		"label " + routing.LabelRoutedVersion:    p.routedVersion,
-		"annotation " + routing.LabelInject:      p.injectAnnotation,
-		"annotation " + routing.AnnotationMirror: p.mirror,
-		"annotation " + routing.AnnotationReason: p.routedReason,
-		"annotation " + routing.AnnotationTag:    p.routedTag,
+		"label " + routing.LabelRevision:                   p.revision,
+		"label " + routing.LabelInject:                     p.inject,
+		"label " + routing.LabelRoutedRevision:             p.routedRevision,
+		"label " + routing.LabelRoutedVersion:              p.routedVersion,
+		"label " + routing.LabelTemplateHash:               p.templateHash,
+		"label " + routing.LabelRolloutHash:                p.rolloutHash,
+		"annotation " + routing.LabelInject:                p.injectAnnotation,
+		"annotation " + routing.LabelRevision:              p.sidecarRevision,
+		"annotation " + routing.AnnotationMirror:           p.mirror,
+		"annotation " + routing.AnnotationReason:           p.routedReason,
+		"annotation " + routing.AnnotationTag:              p.routedTag,
+		"annotation " + routing.AnnotationFollowed:         p.routedFollowed,
+		"annotation " + routing.AnnotationDeploymentConfig: p.deploymentConfig,
 	} {
 		if m.present {
 			v.Members[key] = string(m.value)
@@ -79,6 +86,11 @@ type referenceReview struct {
 				GenerateName string            `json:"generateName"`
 				Labels       map[string]string `json:"labels"`
 				Annotations  map[string]string `json:"annotations"`
+				Owners       []struct {
+					Kind       string `json:"kind"`
+					Name       string `json:"name"`
+					Controller bool   `json:"controller"`
+				} `json:"ownerReferences"`
 			} `json:"metadata"`
 			Spec struct {
 				HostNetwork bool `json:"hostNetwork"`
@@ -100,7 +112,7 @@ func reference(body []byte, wantLabels bool) (view, error) {
 		return view{}, err
 	}
 	v := view{APIVersion: r.APIVersion, Kind: r.Kind, Request: r.Request != nil, Members: map[string]string{}}
-	v.Resource, v.Pod = `""/""/""/"" ""`, `"" ""`
+	v.Resource, v.Pod, v.Owner = `""/""/""/"" ""`, `"" ""`, "/"
 	if r.Request == nil {
 		return v, nil
 	}
@@ -121,6 +133,12 @@ func reference(body []byte, wantLabels bool) (view, error) {
 	}
 	v.Pod = fmt.Sprintf("%q %q", m.Name, m.GenerateName)
 	v.Labels, v.Annotations = m.Labels != nil, m.Annotations != nil
+	_, v.Sidecar = m.Annotations["sidecar.istio.io/status"]
+	for _, o := range slices.Backward(m.Owners) {
+		if o.Controller {
+			v.Owner = o.Kind + "/" + o.Name
+		}
+	}
 	v.Members = membersOf(m.Labels, m.Annotations)
 	if wantLabels && len(m.Labels) > 0 {
 		v.All = m.Labels
@@ -131,12 +149,12 @@ func reference(body []byte, wantLabels bool) (view, error) {
 // membersOf picks the labels and annotations that the router reads.
 func membersOf(labels, annotations map[string]string) map[string]string {
 	members := map[string]string{}
-	for _, key := range []string{routing.LabelRevision, routing.LabelInject, routing.LabelRoutedRevision, routing.LabelRoutedVersion} {
+	for _, key := range []string{routing.LabelRevision, routing.LabelInject, routing.LabelRoutedRevision, routing.LabelRoutedVersion, routing.LabelTemplateHash, routing.LabelRolloutHash} {
 		if value, ok := labels[key]; ok {
 			members["label "+key] = value
 		}
 	}
-	for _, key := range []string{routing.LabelInject, routing.AnnotationMirror, routing.AnnotationReason, routing.AnnotationTag} {
+	for _, key := range []string{routing.LabelInject, routing.AnnotationMirror, routing.AnnotationReason, routing.AnnotationTag, routing.AnnotationFollowed, routing.LabelRevision, routing.AnnotationDeploymentConfig} {
 		if value, ok := annotations[key]; ok {
 			members["annotation "+key] = value
 		}

@@ -2,11 +2,14 @@ package webhook
 
 import (
 	"encoding/base64"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
 	"github.com/revision-router/revision-router/routing"
+	"github.com/revision-router/revision-router/webhook/forward"
 )
 
 // response is the part of an AdmissionResponse that the router uses. One of the constructors below makes it.
@@ -21,6 +24,9 @@ type response struct {
 	patch []byte
 	// decision is written to the audit log, where it is set.
 	decision routing.Decision
+	// forwarded is what came of asking the injector, and audit what it has for the audit log; both in forward mode.
+	forwarded forward.Result
+	audit     map[string]string
 }
 
 // allowed lets a request pass as it is.
@@ -29,6 +35,17 @@ func allowed() response { return response{allowed: true} }
 // forbidden denies what the policy refuses.
 func forbidden(message string) response {
 	return response{code: http.StatusForbidden, reason: "Forbidden", message: message}
+}
+
+// failed denies what could not be decided upon, or carried out, for the moment.
+func failed(code int, message string) response {
+	reason := map[int]string{
+		http.StatusServiceUnavailable: "ServiceUnavailable", http.StatusGatewayTimeout: "Timeout",
+	}[code]
+	if reason == "" {
+		reason = "InternalError"
+	}
+	return response{code: code, reason: reason, message: message}
 }
 
 // conflict denies what another try may well allow.
@@ -58,7 +75,7 @@ func appendReview(dst, uid []byte, r response) []byte {
 		dst = append(dst, `","patchType":"JSONPatch"`...)
 	}
 	if r.decision.Action != "" {
-		dst = appendAudit(dst, r.decision)
+		dst = appendAudit(dst, r)
 	}
 	for i, w := range r.warnings {
 		if i == 0 {
@@ -81,9 +98,13 @@ const (
 	auditReason   = "reason"
 	auditRevision = "revision"
 	auditTag      = "tag"
+	auditFollowed = "followed"
+	// auditForwarded is what came of asking the injector, a [forward.Result].
+	auditForwarded = "forwarded"
 )
 
-func appendAudit(dst []byte, d routing.Decision) []byte {
+func appendAudit(dst []byte, r response) []byte {
+	d := r.decision
 	dst = append(dst, `,"auditAnnotations":{"`+auditDecision+`":`...)
 	dst = appendString(dst, string(d.Action))
 	dst = append(dst, `,"`+auditReason+`":`...)
@@ -96,7 +117,33 @@ func appendAudit(dst []byte, d routing.Decision) []byte {
 		dst = append(dst, `,"`+auditTag+`":`...)
 		dst = appendString(dst, d.Tag)
 	}
+	if d.Followed != "" {
+		dst = append(dst, `,"`+auditFollowed+`":`...)
+		dst = appendString(dst, string(d.Followed))
+	}
+	if r.forwarded != "" {
+		dst = append(dst, `,"`+auditForwarded+`":`...)
+		dst = appendString(dst, string(r.forwarded))
+	}
+	if len(r.audit) > 0 {
+		dst = appendForeignAudit(dst, r.audit)
+	}
 	return append(dst, '}')
+}
+
+// appendForeignAudit appends what an injector wants in the audit log, which no istiod does.
+func appendForeignAudit(dst []byte, audit map[string]string) []byte {
+	for _, key := range slices.Sorted(maps.Keys(audit)) {
+		switch key {
+		case auditDecision, auditReason, auditRevision, auditTag, auditFollowed, auditForwarded:
+			continue // the router's own: a key counts once
+		}
+		dst = append(dst, ',')
+		dst = appendString(dst, key)
+		dst = append(dst, ':')
+		dst = appendString(dst, audit[key])
+	}
+	return dst
 }
 
 // appendString appends s as a JSON string. Invalid UTF-8 becomes the replacement character, as in encoding/json.

@@ -21,6 +21,12 @@ type podReview struct {
 	routedRevision            member // what the router itself wrote, in an earlier call or by a copied template
 	routedVersion             member
 	routedReason, routedTag   member
+	routedFollowed            member
+	sidecar                   bool   // the annotation that an injector leaves is there, so that the pod has its sidecar
+	sidecarRevision           member // the revision that this injector says it is
+	ownerKind, ownerName      []byte // of the owner reference with controller: true
+	templateHash, rolloutHash member // labels of the owner's
+	deploymentConfig          member
 	hostNetwork, imageAuto    bool
 	labels                    []routing.Pair // all of them, only where wanted
 }
@@ -59,6 +65,19 @@ func (p *podReview) pod() routing.Pod {
 		Mirror:           p.mirror.present,
 		ImageAuto:        p.imageAuto,
 		Labels:           p.labels,
+	}
+}
+
+// origin is what tells which workload the pod is of. Only a mesh in forward mode asks for it.
+func (p *podReview) origin() routing.PodOrigin {
+	return routing.PodOrigin{
+		OwnerKind:        string(p.ownerKind),
+		OwnerName:        string(p.ownerName),
+		TemplateHash:     string(p.templateHash.value),
+		RolloutHash:      string(p.rolloutHash.value),
+		DeploymentConfig: string(p.deploymentConfig.value),
+		GenerateName:     string(p.generateName),
+		Name:             string(p.name),
 	}
 }
 

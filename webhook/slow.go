@@ -45,12 +45,18 @@ type (
 			GenerateName string            `json:"generateName"`
 			Labels       map[string]string `json:"labels"`
 			Annotations  map[string]string `json:"annotations"`
+			Owners       []ownerReference  `json:"ownerReferences"`
 		} `json:"metadata"`
 		Spec struct {
 			HostNetwork    bool        `json:"hostNetwork"`
 			Containers     []container `json:"containers"`
 			InitContainers []container `json:"initContainers"`
 		} `json:"spec"`
+	}
+	ownerReference struct {
+		Kind       string `json:"kind"`
+		Name       string `json:"name"`
+		Controller *bool  `json:"controller"`
 	}
 	container struct {
 		Image string `json:"image"`
@@ -101,6 +107,11 @@ func (p *podReview) takeObject(o *podBody, wantLabels bool) {
 		}
 	}
 	slices.SortFunc(p.labels, func(a, b routing.Pair) int { return strings.Compare(a.Key, b.Key) })
+	isController := func(o ownerReference) bool { return o.Controller != nil && *o.Controller }
+	if at := slices.IndexFunc(m.Owners, isController); at >= 0 {
+		p.ownerKind, p.ownerName = []byte(m.Owners[at].Kind), []byte(m.Owners[at].Name)
+	}
+	_, p.sidecar = m.Annotations[annotationStatus]
 	for key, value := range m.Annotations {
 		if field := p.annotationFor([]byte(key)); field != nil {
 			*field = member{value: []byte(value), present: true}
