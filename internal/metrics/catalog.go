@@ -23,6 +23,24 @@ const (
 	unjudged         = "unjudged_changes_total"
 	findings         = "findings_total"
 	buildInfo        = "build_info"
+
+	snapshotStale        = "snapshot_stale_seconds"
+	snapshotLag          = "snapshot_lag_seconds"
+	openConnections      = "open_connections"
+	requestsInFlight     = "requests_in_flight"
+	bodyBytes            = "body_bytes"
+	refusedRequests      = "refused_requests_total"
+	closedConnections    = "closed_connections_total"
+	handshakeErrors      = "tls_handshake_errors_total"
+	registrationProblems = "webhook_registration_problems"
+
+	certificateActions = "certificate_actions_total"
+	certificateExpiry  = "certificate_expiry_timestamp_seconds"
+	certificateFailed  = "certificate_failed"
+	bundleWebhooks     = "ca_bundle_webhooks"
+	bundlePublished    = "ca_bundle_published_timestamp_seconds"
+	rotationPhase      = "ca_rotation_phase"
+	writes             = "writes_enabled"
 )
 
 // Kind is the type of a metric as Prometheus writes it.
@@ -57,11 +75,27 @@ func Catalog() []Metric {
 		{requestDuration, Histogram, []string{"webhook"}, "Time from a request's headers to its answer, by webhook."},
 		{requestSize, Histogram, nil, "Size of a request's body."},
 		{snapshotAge, Gauge, nil, "Time since the snapshot of the mesh was made. Absent before the first."},
+		{snapshotStale, Gauge, nil, "Time since when the snapshot may miss changes, because something of the mesh cannot be followed; 0 while all is. Absent before the first."},
+		{snapshotLag, Gauge, nil, "Time from the first change that the snapshot holds to its publication. Absent before the first."},
 		{snapshotSequence, Gauge, nil, "How many snapshots of the mesh were made; 0 before the first."},
 		{snapshotObjects, Gauge, []string{"kind"}, "Objects in the snapshot of the mesh, by kind."},
 		{changes, Counter, []string{"kind"}, "Changes of the mesh that were judged, by the kind of the object."},
 		{unjudged, Counter, []string{"kind"}, "Changes that could not be judged because the mesh could not be read."},
 		{findings, Counter, []string{"rule", "outcome"}, "Rules that changes violated, by what became of the finding."},
+		{certificateExpiry, Gauge, []string{"certificate"}, "When a certificate expires. previous_ca is the last of those that are still trusted. Absent where there is none."},
+		{certificateFailed, Gauge, nil, "1 while the certificates could not be looked after when this replica tried last."},
+		{certificateActions, Counter, []string{"action", "outcome"}, "Actions for the serving certificate and its CA. PublishBundle, Done counts the CA bundles that were written or mended."},
+		{bundleWebhooks, Gauge, []string{"state"}, "Webhooks of the router, by whether they hold exactly the CA bundle that is wanted."},
+		{bundlePublished, Gauge, nil, "When this replica wrote a CA bundle last. Absent before."},
+		{rotationPhase, Gauge, []string{"phase"}, "1 for the phase that the rotation of the CA is in."},
+		{writes, Gauge, nil, "1 on the replica that writes CA Secret and CA bundles: the holder of the lease."},
+		{openConnections, Gauge, []string{"phase"}, "Connections to the webhook server, by what they do."},
+		{requestsInFlight, Gauge, nil, "Requests that a webhook handler works on."},
+		{bodyBytes, Gauge, nil, "Memory that the bodies of requests take."},
+		{refusedRequests, Counter, []string{"cause"}, "Requests that the webhook server answered itself, without a handler, by why."},
+		{closedConnections, Counter, []string{"reason"}, "Connections that the webhook server closed and the client may have wanted to keep, by why. dropped is a failed admission each."},
+		{handshakeErrors, Counter, []string{"cause"}, "TLS handshakes that failed, by why. distrusted from the API server means a wrong CA bundle."},
+		{registrationProblems, Gauge, []string{"problem"}, "Problems of the webhook configurations through which the router is called, by kind. Absent before they were read."},
 		{buildInfo, Gauge, []string{"version", "commit", "go_version"}, "Always 1; its labels tell what is running."},
 	}
 	for i := range rows {
@@ -73,7 +107,7 @@ func Catalog() []Metric {
 // described finds a metric of the catalog. A name that is not in it is a bug that no recorder survives, and so no
 // test.
 func described(name string) Metric {
-	rows := Catalog()
+	rows := append(Catalog(), ForwardCatalog()...)
 	return rows[slices.IndexFunc(rows, func(m Metric) bool { return m.Name == prefix+name })]
 }
 

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"crypto/x509"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/revision-router/revision-router/certs/secretca"
 	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/webhook"
 )
@@ -22,6 +24,7 @@ type rig struct {
 	registry *prometheus.Registry
 	recorder *Recorder
 	snapshot Snapshot
+	report   secretca.Report
 	now      time.Time
 }
 
@@ -36,6 +39,13 @@ func newRig(t *testing.T) *rig {
 	if _, err := NewChangeRecorder(r.registry); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := NewCertificateRecorder(r.registry); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Certificates{SelfManaged: func() secretca.Report { return r.report }}).Register(r.registry); err != nil {
+		t.Fatal(err)
+	}
+	registerServer(t, r.registry, recorder.Panicked)
 	state := State{
 		Snapshot: func() Snapshot { return r.snapshot },
 		Now:      func() time.Time { return r.now },
@@ -63,6 +73,7 @@ func (r *rig) gather(t *testing.T) map[string]*dto.MetricFamily {
 func TestWhatIsExportedIsWhatTheCatalogSays(t *testing.T) {
 	r := newRig(t)
 	r.snapshot = Snapshot{Generation: 1, Made: r.now}
+	r.report = secretca.Report{Leaf: &x509.Certificate{NotAfter: r.now}, Published: r.now}
 	families := r.gather(t)
 	for _, want := range Catalog() {
 		f, ok := families[want.Name]
@@ -182,7 +193,7 @@ func TestSnapshotGauges(t *testing.T) {
 		values := map[string]float64{}
 		for name, f := range r.gather(t) {
 			for _, m := range f.GetMetric() {
-				if f.GetType() == dto.MetricType_GAUGE {
+				if f.GetType() == dto.MetricType_GAUGE && !ofCertificates(name) && !ofServer(name) {
 					values[strings.TrimPrefix(name, prefix)+labels(m)] = m.GetGauge().GetValue()
 				}
 			}
@@ -197,9 +208,9 @@ func TestSnapshotGauges(t *testing.T) {
 	if diff := cmp.Diff(want, read()); diff != "" {
 		t.Errorf("before the first snapshot (-want +got):\n%s", diff)
 	}
-	r.snapshot = Snapshot{Generation: 7, Made: r.now.Add(-90 * time.Second), Revisions: 2, Tags: 3, Namespaces: 40}
+	r.snapshot = Snapshot{Generation: 7, Made: r.now.Add(-90 * time.Second), Lag: 200 * time.Millisecond, Revisions: 2, Tags: 3, Namespaces: 40}
 	want = map[string]float64{
-		"snapshot_age_seconds": 90, "snapshot_generation": 7, `snapshot_objects{kind="revision"}`: 2,
+		"snapshot_age_seconds": 90, "snapshot_stale_seconds": 0, "snapshot_lag_seconds": 0.2, "snapshot_generation": 7, `snapshot_objects{kind="revision"}`: 2,
 		`snapshot_objects{kind="tag"}`: 3, `snapshot_objects{kind="namespace"}`: 40, build: 1,
 	}
 	if diff := cmp.Diff(want, read()); diff != "" {

@@ -13,6 +13,10 @@ type Snapshot struct {
 	Generation uint64
 	// Made is when this one was made.
 	Made time.Time
+	// StaleSince is since when changes may be missed; zero while everything is followed.
+	StaleSince time.Time
+	// Lag is how long the first change in it waited.
+	Lag time.Duration
 	// Objects in it, by kind.
 	Revisions, Tags, Namespaces int
 }
@@ -33,6 +37,8 @@ func (s State) Register(registry prometheus.Registerer) error {
 	c := &collector{
 		State:    s,
 		age:      gauge(snapshotAge),
+		stale:    gauge(snapshotStale),
+		lag:      gauge(snapshotLag),
 		sequence: gauge(snapshotSequence),
 		objects:  gauge(snapshotObjects),
 		build:    gauge(buildInfo),
@@ -50,7 +56,7 @@ func gauge(name string) *prometheus.Desc {
 
 type collector struct {
 	State
-	age, sequence, objects, build *prometheus.Desc
+	age, stale, lag, sequence, objects, build *prometheus.Desc
 }
 
 var _ prometheus.Collector = (*collector)(nil)
@@ -58,6 +64,8 @@ var _ prometheus.Collector = (*collector)(nil)
 // Describe lists the metrics.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.age
+	ch <- c.stale
+	ch <- c.lag
 	ch <- c.sequence
 	ch <- c.objects
 	ch <- c.build
@@ -71,7 +79,14 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.Snapshot()
 	if s.Generation > 0 {
 		// Without a snapshot there is no age: 0 would look fresh, and any other number invented.
-		set(c.age, c.Now().Sub(s.Made).Seconds())
+		now := c.Now()
+		set(c.age, now.Sub(s.Made).Seconds())
+		set(c.lag, s.Lag.Seconds())
+		stale := time.Duration(0)
+		if !s.StaleSince.IsZero() {
+			stale = now.Sub(s.StaleSince)
+		}
+		set(c.stale, stale.Seconds())
 	}
 	set(c.sequence, float64(s.Generation))
 	set(c.objects, float64(s.Revisions), "revision")
