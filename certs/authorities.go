@@ -53,6 +53,10 @@ func (a Authorities) Bundle() Bundle {
 	return bundle
 }
 
+// RequestWaits tells whether a request for a rotation has to wait, because as many replaced CAs are still trusted as
+// a bundle should hold.
+func (a Authorities) RequestWaits() bool { return a.Previous.Len() > maxRequested }
+
 // Validate tells what no sequence of actions leads to.
 func (a Authorities) Validate() error {
 	switch {

@@ -1,6 +1,9 @@
 package certs
 
-import "crypto/x509"
+import (
+	"crypto/x509"
+	"time"
+)
 
 // Published is the caBundle of one webhook in one existing configuration, as ReadPublished found it.
 type Published struct {
@@ -25,3 +28,8 @@ func (p Published) Holds(want Bundle) bool { return p.clean && p.trusted.Equal(w
 
 // Trusts tells whether the API server accepts leaves of this CA.
 func (p Published) Trusts(c *x509.Certificate) bool { return p.trusted.Contains(c) }
+
+// Verifies returns nil if the API server accepts the leaf when it calls this webhook under this name.
+func (p Published) Verifies(leaf *x509.Certificate, dnsName string, now time.Time) error {
+	return Verifies(p.trusted, leaf, dnsName, now)
+}

@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"crypto/x509"
 	"fmt"
 	"time"
 )
@@ -21,10 +22,8 @@ func (s State) Ready(now time.Time) error {
 	case s.Leaf == nil:
 		return fmt.Errorf("not ready to serve: %w", ErrNotAvailable)
 	}
-	leaf := s.Leaf.Certificate()
-	if !validAt(leaf, now) || leaf.NotAfter.Sub(now) <= MinRemaining {
-		return fmt.Errorf("not ready to serve: the serving certificate is valid from %s to %s, want more than %s left at %s",
-			stamp(leaf.NotBefore), stamp(leaf.NotAfter), MinRemaining, stamp(now))
+	if err := CheckRemaining(s.Leaf.Certificate(), now); err != nil {
+		return fmt.Errorf("not ready to serve: %w", err)
 	}
 	if len(s.Unread) > 0 {
 		return fmt.Errorf("not ready to serve: %s has not been read yet", s.Unread[0])
@@ -35,4 +34,13 @@ func (s State) Ready(now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// CheckRemaining returns nil if a serving certificate is valid, and for longer than MinRemaining.
+func CheckRemaining(leaf *x509.Certificate, now time.Time) error {
+	if validAt(leaf, now) && leaf.NotAfter.Sub(now) > MinRemaining {
+		return nil
+	}
+	return fmt.Errorf("the serving certificate is valid from %s to %s, want more than %s left at %s",
+		stamp(leaf.NotBefore), stamp(leaf.NotAfter), MinRemaining, stamp(now))
 }

@@ -67,6 +67,8 @@ type State struct {
 	Leaf *Leaf
 	// ReadOnly: another replica writes. This one looks after its own leaf only.
 	ReadOnly bool
+	// Onlooker: no replica at all but somebody who wants to know what is due. It serves no leaf and needs none.
+	Onlooker bool
 }
 
 // Kind names an action. The set is closed, so that it can be a metric label.
@@ -137,6 +139,9 @@ func Next(s State, now time.Time) (Action, string) {
 	rules := []rule{leafDue}
 	if !s.ReadOnly && s.Secret == SecretPresent {
 		rules = []rule{strangerPublished, leafDue, bundleUnpublished, nextUnconfirmed, nextSettled, overlapOver, rotationDue}
+	}
+	if s.Onlooker {
+		rules = []rule{strangerPublished, bundleUnpublished, nextUnconfirmed, nextSettled, overlapOver, rotationDue}
 	}
 	for _, r := range rules {
 		if action, reason := r(s, now); action.Kind != "" {

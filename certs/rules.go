@@ -147,7 +147,7 @@ func rotationDue(s State, now time.Time) (Action, string) {
 		return stage, "the current CA is not valid"
 	case !now.Before(renewalOf(current.Certificate)):
 		return stage, "two thirds of the current CA's life are over"
-	case s.Rotate && s.Authorities.Previous.Len() <= maxRequested:
+	case s.Rotate && !s.Authorities.RequestWaits():
 		return stage, "a rotation was requested"
 	}
 	return Action{}, ""

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/restmapper"
 
 	"github.com/revision-router/revision-router/charts"
+	"github.com/revision-router/revision-router/test/certmanager"
 	"github.com/revision-router/revision-router/test/cluster"
 )
 
@@ -86,6 +87,9 @@ func (a api) createNamespace(t *testing.T, name string) {
 // The API server is the judge of what it would take: its own schema, validation and Pod Security.
 func TestServerAcceptsEveryObjectWithoutAWarning(t *testing.T) {
 	c := cluster.Shared(t)
+	if err := certmanager.Install(t.Context(), c.Config()); err != nil {
+		t.Fatal(err)
+	}
 	for name, args := range matrix(t) {
 		t.Run(name, func(t *testing.T) {
 			server := connect(t, c.Config())

@@ -1,6 +1,7 @@
 package charts_test
 
 import (
+	"errors"
 	"flag"
 	"io/fs"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -131,7 +133,11 @@ func isServiceMonitor(gvk schema.GroupVersionKind) bool {
 // decodeTyped decodes every object strictly: a field that its type does not have fails the test.
 func decodeTyped(t testing.TB, objects []*unstructured.Unstructured) []runtime.Object {
 	t.Helper()
-	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+	types := runtime.NewScheme()
+	if err := errors.Join(scheme.AddToScheme(types), cmapi.AddToScheme(types)); err != nil {
+		t.Fatal(err)
+	}
+	decoder := serializer.NewCodecFactory(types, serializer.EnableStrict).UniversalDeserializer()
 	var typed []runtime.Object
 	for _, object := range objects {
 		if isServiceMonitor(object.GroupVersionKind()) {

@@ -141,6 +141,10 @@ func TestNotes(t *testing.T) {
 			args: []string{"--namespace", "default"},
 			want: []string{"WARNING: pods in the router's own namespace are never checked, and that is default."},
 		},
+		"cert-manager is asked about its certificate": {
+			args: set("certs.provider=cert-manager"),
+			want: []string{"kubectl -n revision-router get certificate revision-router-tls"},
+		},
 		"a policy that refuses nothing needs no hint how to try it": {
 			args:    set("policy.unresolved=Warn"),
 			wantNot: []string{"policy.unresolved"},

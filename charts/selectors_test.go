@@ -207,6 +207,15 @@ func TestExemptNamespacesOfTheValuesReplaceTheDefault(t *testing.T) {
 	}
 }
 
+// A router that waits for its certificate and a cert-manager that waits for the router would wait for ever.
+func TestCertManagerIsExemptWhereTheRouterNeedsIt(t *testing.T) {
+	got := exemptOf(t, render(t, set("certs.provider=cert-manager", "exemptNamespaces={mesh-system}")...))
+	want := []string{"cert-manager", "kube-node-lease", "kube-public", "kube-system", "mesh-system", "revision-router"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("exempt namespaces (-want +got):\n%s", diff)
+	}
+}
+
 func exemptOf(t *testing.T, r release) []string {
 	t.Helper()
 	var exempt []string

@@ -47,6 +47,9 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		},
 		"no time to judge a change":          {set("changes.timeoutSeconds=0"), "at '/changes/timeoutSeconds': minimum: got 0, want 1"},
 		"too much time to judge a change":    {set("changes.timeoutSeconds=11"), "at '/changes/timeoutSeconds': maximum: got 11, want 10"},
+		"a provider that does not exist":     {set("certs.provider=vault"), "at '/certs/provider': value must be one of 'self-managed', 'cert-manager', 'secret'"},
+		"a certificate for minutes":          {set("certs.certManager.duration=90m"), "at '/certs/certManager/duration': '90m' does not match pattern"},
+		"a Secret in upper case":             {set("certs.secret.name=TLS"), "at '/certs/secret/name': 'TLS' does not match pattern"},
 		"a level of the log in upper case":   {set("log.level=INFO"), "at '/log/level': value must be one of"},
 		"a privileged port":                  {set("webhook.port=443"), "at '/webhook/port': minimum: got 443, want 1,024"},
 		"a digest that is a tag":             {set("image.digest=latest"), "at '/image/digest': 'latest' does not match pattern"},
@@ -122,6 +125,32 @@ func TestContradictoryValuesAreRefused(t *testing.T) {
 		},
 		"the switch of changes in a flag": {
 			set("extraArgs={--changes=false}"), "extraArgs: --changes is set by the chart. Use changes.enabled instead.",
+		},
+		"a Secret of one's own that is not named": {
+			set("certs.provider=secret"), "certs.secret.name: required where certs.provider is secret.",
+		},
+		"a Secret of one's own that nobody would trust": {
+			set("certs.provider=secret", "certs.secret.name=tls"), "certs.secret.caBundle: must hold CA certificates in PEM",
+		},
+		"a private key that would be published": {
+			set("certs.provider=secret", "certs.secret.name=tls",
+				"certs.secret.caBundle=-----BEGIN CERTIFICATE----- -----BEGIN EC PRIVATE KEY-----"),
+			"certs.secret.caBundle: holds a private key.",
+		},
+		"a Secret of one's own beside the router's CA": {
+			set("certs.secret.name=tls"), "certs.secret: has no effect where certs.provider is self-managed.",
+		},
+		"a Secret of one's own beside cert-manager": {
+			set("certs.provider=cert-manager", "certs.secret.caBundle=x"), "certs.secret: has no effect where certs.provider is cert-manager.",
+		},
+		"an issuer without cert-manager": {
+			set("certs.certManager.issuerRef.name=platform"), "certs.certManager.issuerRef.name: has no effect where certs.provider is self-managed.",
+		},
+		"a CA that the serving certificate would outlive": {
+			set("certs.provider=cert-manager", "certs.certManager.caDuration=1000h"), "certs.certManager.caDuration: 1000h must be at least three times",
+		},
+		"the provider of certificates in a flag": {
+			set("extraArgs={--cert-provider=secret}"), "extraArgs: --cert-provider is set by the chart. Use certs.provider instead.",
 		},
 		"a variable that the chart sets": {
 			set("extraEnv[0].name=GOMEMLIMIT", "extraEnv[0].value=1GiB"), "extraEnv: GOMEMLIMIT is set by the chart. Remove it.",

@@ -220,6 +220,8 @@ type testClock struct {
 	mu     sync.Mutex
 	offset time.Duration
 	timers []chan time.Time
+	// longest is the longest time that anybody has asked to wait.
+	longest time.Duration
 }
 
 func (c *testClock) Now() time.Time {
@@ -231,6 +233,7 @@ func (c *testClock) Now() time.Time {
 func (c *testClock) After(d time.Duration) <-chan time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.longest = max(c.longest, d)
 	timer := make(chan time.Time, 1)
 	c.timers = append(c.timers, timer)
 	time.AfterFunc(d, func() { fire(timer) })
@@ -241,6 +244,12 @@ func (c *testClock) jump(by time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.offset += by
+}
+
+func (c *testClock) longestWait() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.longest
 }
 
 // tick lets all timers fire that are set, as if a minute had passed.

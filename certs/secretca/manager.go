@@ -16,9 +16,9 @@ import (
 const (
 	// lookEvery is how often everything is looked at although nothing seems to have happened. It is not the time until
 	// the next renewal, because a timer of Go runs on the monotonic clock, which stands still while a virtual machine
-	// is suspended; certificates expire by the wall clock, which does not. Looking once a minute at the wall clock
-	// (see Manager.now) notices any jump within a minute.
-	lookEvery = time.Minute
+	// is suspended; certificates expire by the wall clock, which does not. Looking at the wall clock this often (see
+	// Manager.now) renews within a minute of any jump, also where every request of a look runs into its timeout.
+	lookEvery = 30 * time.Second
 	// lookForLeader is how soon a replica that may not write looks again when there is something to write: nobody
 	// tells it that it has become the leader.
 	lookForLeader = 2 * time.Second
@@ -39,6 +39,8 @@ type Manager struct {
 	wake    chan struct{}
 	// last is what was seen last. It is replaced as a whole, for Ready and Status.
 	last atomic.Pointer[result]
+	// published is when a bundle was written last, for Report.
+	published atomic.Pointer[time.Time]
 
 	// The rest belongs to the goroutine of Start.
 	leaf      *certs.Leaf

@@ -188,7 +188,7 @@ func TestWithoutAPermissionTheReplicaSaysWhatItLacks(t *testing.T) {
 	}
 }
 
-func TestWithoutWatchesTheReplicaStillLooksEveryMinute(t *testing.T) {
+func TestWithoutWatchesTheReplicaStillLooks(t *testing.T) {
 	e := newEnvironment(t)
 	e.createMutating(e.idleWebhook("a.example.com"))
 	o := e.options()

@@ -70,6 +70,8 @@ func (m *Manager) publish(ctx context.Context, bundle certs.Bundle) error {
 			errs = append(errs, fmt.Errorf("publish the CA bundle in %s: %w", t, err))
 			continue
 		}
+		now := m.now()
+		m.published.Store(&now)
 		m.options.Log.Info("published the CA bundle", "configuration", t.String(), "certificates", bundle.Len(), "lastWriter", c.writer)
 	}
 	return errors.Join(errs...)

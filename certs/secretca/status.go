@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/retry"
@@ -42,14 +43,24 @@ type Status struct {
 	Previous          []Certificate `json:"previous,omitempty"`
 	PreviousUntil     *time.Time    `json:"previousUntil,omitempty"`
 	RotationRequested bool          `json:"rotationRequested,omitempty"`
+	// RequestedAt is when Rotate asked; nil where somebody else did, who may have written any value.
+	RequestedAt *time.Time `json:"requestedAt,omitempty"`
+	// RequestWaits: a request is not followed before PreviousUntil, because too many replaced CAs are still trusted.
+	RequestWaits bool `json:"requestWaits,omitempty"`
+	// Phase is where the rotation stands, since PhaseSince where that is known.
+	Phase      certs.Phase `json:"phase"`
+	PhaseSince *time.Time  `json:"phaseSince,omitempty"`
 	// Leaf is what this replica serves, signed by the CA with the fingerprint Issuer.
 	Leaf   *Certificate `json:"leaf,omitempty"`
 	Issuer string       `json:"issuer,omitempty"`
 	// Webhooks are those of every configuration that exists.
 	Webhooks []Webhook `json:"webhooks,omitempty"`
-	// Action is what is due, and Reason why.
+	// Missing are the configurations that do not exist.
+	Missing []string `json:"missing,omitempty"`
+	// Action is what is due, and Reason why. Where nothing is, Until is when time alone will ask for something.
 	Action certs.Kind `json:"action"`
 	Reason string     `json:"reason"`
+	Until  *time.Time `json:"until,omitempty"`
 }
 
 // Webhook tells how one webhook's CA bundle compares.
@@ -59,6 +70,13 @@ type Webhook struct {
 	InOrder bool `json:"inOrder"`
 	// TrustsLeaf: the API server accepts this replica's certificate.
 	TrustsLeaf bool `json:"trustsLeaf"`
+
+	published certs.Published
+}
+
+// Verifies returns nil if the API server accepts a certificate when it calls this webhook under this name.
+func (w Webhook) Verifies(leaf *x509.Certificate, dnsName string, now time.Time) error {
+	return w.published.Verifies(leaf, dnsName, now)
 }
 
 // Status reads everything and tells what is there and what is due. It changes nothing, and may be called at any time,
@@ -74,6 +92,7 @@ func (m *Manager) Status(ctx context.Context) (Status, error) {
 		err = fmt.Errorf("look at the serving certificate and its CA: %w", err)
 	}
 	state, now := seen.state, m.now()
+	state.Onlooker = state.Leaf == nil // the one who asks serves nothing
 	action, reason := certs.Next(state, now)
 	a := state.Authorities
 	s := Status{
@@ -82,8 +101,11 @@ func (m *Manager) Status(ctx context.Context) (Status, error) {
 		Current:     describeAuthority(a.Current), Next: describeAuthority(a.Next),
 		NextPublished: timeOrNil(a.NextPublished), PreviousUntil: timeOrNil(a.PreviousUntil),
 		RotationRequested: state.Rotate,
-		Action:            action.Kind, Reason: reason,
+		RequestWaits:      a.RequestWaits(),
+		Phase:             a.Phase(),
+		Action:            action.Kind, Reason: reason, Until: timeOrNil(action.Until),
 	}
+	s.RequestedAt, s.PhaseSince = requestedAt(seen.secret), phaseSince(a)
 	for _, c := range a.Previous.Certificates() {
 		s.Previous = append(s.Previous, describe(c))
 	}
@@ -91,8 +113,13 @@ func (m *Manager) Status(ctx context.Context) (Status, error) {
 		leaf := describe(state.Leaf.Certificate())
 		s.Leaf, s.Issuer = &leaf, fingerprint(state.Leaf.Issuer)
 	}
+	for _, t := range m.targets {
+		if c, read := looker.known[t.String()]; read && !c.exists {
+			s.Missing = append(s.Missing, t.String())
+		}
+	}
 	for _, p := range state.Published {
-		w := Webhook{Name: p.Webhook, InOrder: p.Holds(a.Bundle())}
+		w := Webhook{Name: p.Webhook, InOrder: p.Holds(a.Bundle()), published: p}
 		w.TrustsLeaf = state.Leaf != nil && p.Trusts(state.Leaf.Issuer)
 		s.Webhooks = append(s.Webhooks, w)
 	}
@@ -102,7 +129,14 @@ func (m *Manager) Status(ctx context.Context) (Status, error) {
 // Rotate asks for a new CA, as the annotation RotateAnnotation on the Secret does. It returns once the request is
 // written; the rotation takes about Options.Settle, and the old CA stays trusted for certs.Overlap. A request during a
 // rotation is met by that rotation.
-func (m *Manager) Rotate(ctx context.Context) error {
+func (m *Manager) Rotate(ctx context.Context) error { return m.requestRotation(ctx, nil) }
+
+// RotateDryRun lets the API server check everything about Rotate, permissions too, and change nothing.
+func (m *Manager) RotateDryRun(ctx context.Context) error {
+	return m.requestRotation(ctx, []string{metav1.DryRunAll})
+}
+
+func (m *Manager) requestRotation(ctx context.Context, dryRun []string) error {
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
@@ -117,7 +151,7 @@ func (m *Manager) Rotate(ctx context.Context) error {
 			secret.Annotations = map[string]string{}
 		}
 		secret.Annotations[RotateAnnotation] = m.now().UTC().Format(time.RFC3339)
-		_, err = m.secret.client.Update(ctx, secret, metav1.UpdateOptions{FieldManager: fieldManager})
+		_, err = m.secret.client.Update(ctx, secret, metav1.UpdateOptions{FieldManager: fieldManager, DryRun: dryRun})
 		return err
 	})
 	switch {
@@ -129,6 +163,32 @@ func (m *Manager) Rotate(ctx context.Context) error {
 	}
 	return nil
 }
+
+// requestedAt is the time that requestRotation wrote.
+func requestedAt(secret *corev1.Secret) *time.Time {
+	if secret == nil {
+		return nil
+	}
+	at, err := time.Parse(time.RFC3339, secret.Annotations[RotateAnnotation])
+	if err != nil {
+		return nil
+	}
+	return &at
+}
+
+// phaseSince is when the phase of a rotation began, as far as the Secret tells.
+func phaseSince(a certs.Authorities) *time.Time {
+	switch phase := a.Phase(); {
+	case phase == certs.Settling:
+		return &a.NextPublished
+	case phase.Rotating():
+		return timeOrNil(a.Next.MadeAt())
+	}
+	return nil
+}
+
+// Describe describes a certificate to people.
+func Describe(c *x509.Certificate) Certificate { return describe(c) }
 
 func describe(c *x509.Certificate) Certificate {
 	return Certificate{

@@ -43,7 +43,7 @@ type watched struct {
 // +kubebuilder:rbac:groups="",resources=secrets,namespace=revision-router,resourceNames=revision-router-ca,verbs=list;watch
 
 // watchAll watches the Secret and each configuration by name until ctx is done. Watches only save time: without
-// the permission for one, its object is looked at every minute.
+// the permission for one, its object is looked at every lookEvery.
 func (m *Manager) watchAll(ctx context.Context, running *sync.WaitGroup) {
 	secrets := m.secret.client
 	all := []watched{{

@@ -41,6 +41,15 @@ istio-revision-router
 {{- printf "%s-ca" (include "revision-router.fullname" .) -}}
 {{- end -}}
 
+{{/* The Secret with the serving certificate where the router does not keep it itself. With cert-manager also the Certificate. */}}
+{{- define "revision-router.tlsSecret" -}}
+{{- if eq .Values.certs.provider "secret" -}}
+{{- .Values.certs.secret.name -}}
+{{- else -}}
+{{- printf "%s-tls" (include "revision-router.fullname" .) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Labels that never change in the life of a release. */}}
 {{- define "revision-router.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "revision-router.name" . }}
@@ -97,9 +106,15 @@ schema admits only quantities that this reads.
 {{- end -}}
 {{- end -}}
 
-{{/* Namespaces that are never intercepted, in a fixed order. */}}
+{{/*
+Namespaces that are never intercepted, in a fixed order. Where the router's certificate comes from cert-manager, so that
+neither waits for the other, whatever the values say.
+*/}}
 {{- define "revision-router.exemptNamespaces" -}}
 {{- $always := list .Release.Namespace "kube-node-lease" "kube-public" "kube-system" -}}
+{{- if eq .Values.certs.provider "cert-manager" -}}
+{{- $always = append $always "cert-manager" -}}
+{{- end -}}
 {{- concat $always .Values.exemptNamespaces | uniq | sortAlpha | toYaml -}}
 {{- end -}}
 

@@ -1,4 +1,22 @@
 {{/*
+Who writes the CA bundles of both configurations, where it is not the router: cert-manager's cainjector goes by this
+annotation. Renders nothing otherwise.
+*/}}
+{{- define "revision-router.caInjection" -}}
+{{- if eq .Values.certs.provider "cert-manager" -}}
+annotations:
+  cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ include "revision-router.tlsSecret" . }}
+{{- end -}}
+{{- end -}}
+
+{{/* The caBundle of a webhook where it is a value: with the other providers no manifest ever holds the field. */}}
+{{- define "revision-router.caBundle" -}}
+{{- if eq .Values.certs.provider "secret" -}}
+caBundle: {{ .Values.certs.secret.caBundle | trim | printf "%s\n" | b64enc }}
+{{- end -}}
+{{- end -}}
+
+{{/*
 What all entries about pods have in common. Takes a list: the root context and the last element of the path.
 
 matchPolicy Equivalent: a pod that is created through another version of the API would still be seen.
@@ -12,6 +30,9 @@ first time in the second round, so this does not make up for a configuration tha
 {{- $root := index . 0 -}}
 admissionReviewVersions: [v1]
 clientConfig:
+  {{- with include "revision-router.caBundle" $root }}
+  {{- . | nindent 2 }}
+  {{- end }}
   service:
     name: {{ include "revision-router.fullname" $root }}
     namespace: {{ $root.Release.Namespace }}
@@ -65,6 +86,9 @@ matchPolicy Equivalent: a change through another version of the API would still 
 {{- define "revision-router.changeWebhook" -}}
 admissionReviewVersions: [v1]
 clientConfig:
+  {{- with include "revision-router.caBundle" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
   service:
     name: {{ include "revision-router.fullname" . }}
     namespace: {{ .Release.Namespace }}
