@@ -23,12 +23,16 @@ type Options struct {
 	Namespace        string
 	Service          string
 	CASecret         string
+	Certs            CertOptions
 	TLSNames         []string
 	MutatingWebhooks []string
 
 	ValidatingWebhooks []string
 
 	Changes bool
+
+	Forward ForwardOptions
+	Server  ServerOptions
 
 	Policy     string
 	DrainDelay time.Duration
@@ -47,6 +51,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Namespace, "namespace", "revision-router", "namespace that the router runs in")
 	flags.StringVar(&o.Service, "service", "revision-router", "Service through which the API server reaches the router")
 	flags.StringVar(&o.CASecret, "ca-secret", "revision-router-ca", "Secret in which the replicas share their CA")
+	o.Certs.addFlags(flags)
 	flags.StringSliceVar(&o.TLSNames, "tls-san", nil,
 		"further DNS names and IP addresses for the serving certificate, for webhooks called by URL")
 	flags.StringSliceVar(&o.MutatingWebhooks, "mutating-webhook", []string{"0-istio-revision-router"},
@@ -56,6 +61,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.Changes, "changes", true,
 		"also follow what runs in the mesh, down to the pods, and serve the webhooks that validate changes of it")
 	flags.StringVar(&o.Policy, "policy", "", "policy file (kind RouterPolicy); empty means the defaults")
+	o.Forward.addFlags(flags)
+	o.Server.addFlags(flags)
 	flags.DurationVar(&o.DrainDelay, "drain-delay", 15*time.Second,
 		"how long to go on serving after SIGTERM, so that the API server notices that this replica leaves")
 	flags.StringVar(&o.LogLevel, "log-level", "info", "debug, info, warn or error")
@@ -74,6 +81,15 @@ func (o *Options) Validate() error {
 		if required.value == "" {
 			errs = append(errs, fmt.Errorf("%s must not be empty", required.flag))
 		}
+	}
+	if err := o.Certs.validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if err := o.Forward.validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if err := o.Server.validate(); err != nil {
+		errs = append(errs, err)
 	}
 	if o.DrainDelay < 0 {
 		errs = append(errs, fmt.Errorf("--drain-delay %s: must not be negative", o.DrainDelay))

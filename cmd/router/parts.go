@@ -8,11 +8,8 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 
-	"github.com/revision-router/revision-router/certs/secretca"
 	"github.com/revision-router/revision-router/internal/config"
 	"github.com/revision-router/revision-router/internal/mesh"
 	"github.com/revision-router/revision-router/internal/metrics"
@@ -36,6 +33,7 @@ func newRecorder(registry *prometheus.Registry, source *mesh.Source) (*metrics.R
 			s := source.Stats()
 			return metrics.Snapshot{
 				Generation: s.Generation, Made: s.PublishedAt,
+				StaleSince: s.StaleSince, Lag: s.Lag,
 				Revisions: s.Revisions, Tags: s.Tags, Namespaces: s.Namespaces,
 			}
 		},
@@ -57,9 +55,33 @@ type shared struct {
 	log      logr.Logger
 }
 
+// newSource follows the mesh. The gate is told of each snapshot; it is nil in guard mode, where Istio's webhooks have to
+// be there.
+func (s shared) newSource() (*mesh.Source, *overlapGate, error) {
+	options := mesh.Options{
+		Config: s.api, Log: s.log.WithName("mesh"),
+		Mode: s.options.Forward.mode(), Excluded: s.options.Forward.Excluded,
+		Precedence: s.policy.Policy().NamespacePrecedence(),
+	}
+	var gate *overlapGate
+	if options.Mode == routing.Forward {
+		gate = &overlapGate{log: s.log.WithName("mesh")}
+		options.OnPublish = func(*routing.Mesh, mesh.Stats) { gate.published() }
+	}
+	source, err := mesh.New(options)
+	if err != nil {
+		return nil, nil, fmt.Errorf("watching the mesh: %w", err)
+	}
+	if gate != nil {
+		gate.overlaps, gate.mesh = source.Overlaps, source.Mesh
+		s.policy.OnChange(func(p config.RouterPolicy) { source.SetPrecedence(p.NamespacePrecedence()) })
+	}
+	return source, gate, nil
+}
+
 // newPodRouter serves the pod webhook.
-func (s shared) newPodRouter(source *mesh.Source) (*webhook.PodRouter, error) {
-	recorder, err := newRecorder(s.registry, source)
+func (s shared) newPodRouter(source *mesh.Source, recorder *metrics.Recorder) (*webhook.PodRouter, error) {
+	forwarding, err := s.newForwarding(source)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +92,7 @@ func (s shared) newPodRouter(source *mesh.Source) (*webhook.PodRouter, error) {
 		Recorder:   recorder,
 		Log:        s.log.WithName("pods"),
 		Now:        time.Now,
+		Forwarding: forwarding,
 	}
 	if err := options.Validate(); err != nil {
 		return nil, err
@@ -113,24 +136,4 @@ func (s shared) newChangeValidator() (_ registrant, start func(context.Context) 
 func idle(ctx context.Context) error {
 	<-ctx.Done()
 	return nil
-}
-
-// newCertificates keeps the CA in its Secret, a leaf in memory, and the CA bundle in our webhook configurations.
-func (s shared) newCertificates() (*secretca.Manager, error) {
-	client, err := kubernetes.NewForConfig(s.api)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the API server: %w", err)
-	}
-	dns, ips := s.options.servingNames()
-	return secretca.New(secretca.Options{
-		Client:                          client,
-		Namespace:                       s.options.Namespace,
-		SecretName:                      s.options.CASecret,
-		DNSNames:                        dns,
-		IPs:                             ips,
-		MutatingWebhookConfigurations:   s.options.MutatingWebhooks,
-		ValidatingWebhookConfigurations: s.options.ValidatingWebhooks,
-		Clock:                           clock.RealClock{},
-		Log:                             s.log.WithName("certs"),
-	})
 }

@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+	"k8s.io/utils/clock"
 
 	"github.com/revision-router/revision-router/internal/cli"
 )
@@ -23,7 +24,8 @@ when pods are admitted, and refuses pods that would silently start without their
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.AddCommand(newServeCommand(streams), cli.NewResolveCommand(streams), cli.NewCheckCommand(streams),
-		newVersionCommand(streams))
+		cli.NewStatusCommand(streams, clock.RealClock{}),
+		cli.NewCertsCommand(streams, wallClock()), newVersionCommand(streams))
 	return root
 }
 

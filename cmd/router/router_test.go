@@ -8,8 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	"github.com/revision-router/revision-router/internal/cli"
-	"github.com/revision-router/revision-router/internal/config"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -50,6 +47,10 @@ func TestFlags(t *testing.T) {
 		"every mistake is named at once":   {[]string{"--namespace=", "--log-format=xml"}, []string{"--namespace", "--log-format"}},
 		"a level that does not exist":      {[]string{"--log-level=loud"}, []string{`--log-level "loud"`, "debug, info, warn or error"}},
 		"a negative delay":                 {[]string{"--drain-delay=-1s"}, []string{"--drain-delay"}},
+		"a quantity that is none":          {[]string{"--max-body-memory=lots"}, []string{"--max-body-memory", "32Mi"}},
+		"more requests than connections":   {[]string{"--max-concurrent=100", "--max-connections=50"}, []string{"fewer than connections"}},
+		"clients without a name":           {[]string{"--client-ca=x", "--client-name="}, []string{"--client-name"}},
+		"no time to end":                   {[]string{"--shutdown-timeout=0s"}, []string{"--shutdown-timeout"}},
 		"a flag that does not exist":       {[]string{"--webhok-port=1"}, []string{"unknown flag"}},
 		"an argument where none is wanted": {[]string{"please"}, []string{"unknown command"}},
 	}
@@ -93,33 +94,21 @@ func TestVersionIsReadFromTheBuild(t *testing.T) {
 	}
 }
 
-type mux map[string]http.Handler
-
-func (m mux) Register(path string, handler http.Handler) { m[path] = handler }
-
-func TestADrainingReplicaIsUnreadyAndClosesItsConnections(t *testing.T) {
-	d := &drain{delay: time.Millisecond, log: logr.Discard()}
-	handlers := mux{}
-	d.wrap(handlers).Register("/x", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusOK)
-	}))
-	answer := func() *httptest.ResponseRecorder {
-		w := httptest.NewRecorder()
-		handlers["/x"].ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/x", http.NoBody))
-		return w
-	}
-	if answer().Header().Get("Connection") != "" || d.ready(nil) != nil {
-		t.Error("a replica that was not told to stop closes connections, or is unready")
+func TestADrainingReplicaIsUnreadyAndItsServerIsTold(t *testing.T) {
+	told := 0
+	d := &drain{delay: time.Millisecond, begin: func() { told++ }, log: logr.Discard()}
+	if d.ready(nil) != nil {
+		t.Error("a replica that was not told to stop is unready")
 	}
 	d.wait(t.Context())
-	if answer().Header().Get("Connection") != "close" || d.ready(nil) == nil {
-		t.Error("a draining replica keeps connections open, or is ready")
+	if told != 1 || d.ready(nil) == nil {
+		t.Errorf("the server was told %d times; ready: %v", told, d.ready(nil))
 	}
 }
 
 func TestTheReplicaServesUntilTheDrainIsOver(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
-	d := &drain{delay: 20 * time.Millisecond, log: logr.Discard()}
+	d := &drain{delay: 20 * time.Millisecond, begin: func() {}, log: logr.Discard()}
 	drainedFirst := false
 	err := runAll(ctx, d, func(serving context.Context) error {
 		stop()
@@ -134,26 +123,17 @@ func TestTheReplicaServesUntilTheDrainIsOver(t *testing.T) {
 
 func TestTheFirstPartThatFailsEndsTheProcess(t *testing.T) {
 	broken := errors.New("broken")
-	d := &drain{delay: time.Hour, log: logr.Discard()}
+	d := &drain{delay: time.Hour, begin: func() {}, log: logr.Discard()}
 	err := runAll(t.Context(), d, idle, func(context.Context) error { return broken })
 	if !errors.Is(err, broken) {
 		t.Errorf("error %v, want %v", err, broken)
 	}
 }
 
-func TestReadinessNamesABadPolicyAndStaysReady(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "policy.yaml")
-	good := []byte("apiVersion: revision-router.io/v1alpha1\nkind: RouterPolicy\n")
-	if err := os.WriteFile(path, good, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	policy, err := config.NewStore(path, logr.Discard())
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestRemarksLeaveAReplicaReady(t *testing.T) {
 	broken := errors.New("no snapshot yet")
 	checks := map[string]healthz.Checker{"snapshot": func(*http.Request) error { return broken }}
-	handler := healthHandler(checks, policy)
+	handler := healthHandler(checks, func() []remark { return []remark{{"registration", "order: something is first"}} })
 	get := func(url string) (int, string) {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody))
@@ -166,11 +146,10 @@ func TestReadinessNamesABadPolicyAndStaysReady(t *testing.T) {
 		t.Errorf("liveness %d: a restart mends no missing snapshot", code)
 	}
 	broken = nil
-	if err := os.WriteFile(path, []byte("kind: Nothing"), 0o600); err != nil {
-		t.Fatal(err)
+	if code, body := get("/readyz?verbose"); code != http.StatusOK || !strings.Contains(body, "[!]registration: order: something is first") {
+		t.Errorf("with a remark: %d %q", code, body)
 	}
-	policy.Reload()
-	if code, body := get("/readyz?verbose"); code != http.StatusOK || !strings.Contains(body, "the old policy stays in force") {
-		t.Errorf("with a bad policy: %d %q", code, body)
+	if code, body := get("/readyz"); code != http.StatusOK || strings.Contains(body, "registration") {
+		t.Errorf("without asking for more: %d %q", code, body)
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,11 +10,9 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	"github.com/revision-router/revision-router/internal/cli"
 	"github.com/revision-router/revision-router/internal/config"
-	"github.com/revision-router/revision-router/internal/mesh"
 )
 
 func newServeCommand(streams cli.Streams) *cobra.Command {
@@ -30,7 +27,11 @@ Every replica serves. On SIGTERM it becomes unready, goes on serving for --drain
   router serve --namespace=revision-router --policy=/etc/revision-router/policy.yaml
 
   # On your own machine, for webhooks that are called by URL
-  router serve --kubeconfig=$HOME/.kube/config --webhook-host=127.0.0.1 --tls-san=127.0.0.1`,
+  router serve --kubeconfig=$HOME/.kube/config --webhook-host=127.0.0.1 --tls-san=127.0.0.1
+
+  # The same in forward mode, with 'kubectl -n istio-system port-forward svc/istiod 15017:443' beside it
+  router serve --kubeconfig=$HOME/.kube/config --webhook-host=127.0.0.1 --tls-san=127.0.0.1 \
+    --mode=forward --connect-to=istiod.istio-system.svc:443=127.0.0.1:15017`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := options.Validate(); err != nil {
@@ -57,16 +58,24 @@ func run(ctx context.Context, o Options, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	source, err := mesh.New(mesh.Options{Config: api, Log: log.WithName("mesh")})
-	if err != nil {
-		return fmt.Errorf("watching the mesh: %w", err)
-	}
 	common := shared{api: api, options: o, policy: policy, registry: prometheus.NewRegistry(), log: log}
+	source, gate, err := common.newSource()
+	if err != nil {
+		return err
+	}
 	certificates, err := common.newCertificates()
 	if err != nil {
 		return err
 	}
-	pods, err := common.newPodRouter(source)
+	recorder, err := newRecorder(common.registry, source)
+	if err != nil {
+		return err
+	}
+	serving, err := common.newServing(servingParts{certificates, source, gate, recorder.Panicked})
+	if err != nil {
+		return err
+	}
+	pods, err := common.newPodRouter(source, recorder)
 	if err != nil {
 		return err
 	}
@@ -74,20 +83,15 @@ func run(ctx context.Context, o Options, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	drain := &drain{delay: o.DrainDelay, log: log}
-	server := newWebhookServer(o, certificates.Source())
-	pods.Register(drain.wrap(server))
-	changes.Register(drain.wrap(server))
+	pods.Register(serving.server)
+	changes.Register(serving.server)
 
-	log.Info("starting", "version", currentVersion().version, "commit", currentVersion().commit, "port", o.WebhookPort)
-	return runAll(ctx, drain,
-		server.Start, source.Start, certificates.Start, policy.Start, followChanges,
-		httpServer(o.HealthAddress, healthHandler(map[string]healthz.Checker{
-			"snapshot":    func(*http.Request) error { return source.Ready() },
-			"certificate": func(*http.Request) error { return certificates.Ready() },
-			"webhook":     server.StartedChecker(),
-			"drain":       drain.ready,
-		}, policy)),
+	log.Info("starting", "version", currentVersion().version, "commit", currentVersion().commit, "port", o.WebhookPort,
+		"mode", o.Forward.Mode)
+	return runAll(ctx, serving.drain,
+		serving.server.Start, serving.registration.Start, serving.followClients,
+		source.Start, certificates.Start, policy.Start, followChanges,
+		httpServer(o.HealthAddress, serving.healthHandler()),
 		httpServer(o.MetricsAddress, metricsHandler(common.registry)),
 	)
 }

@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -17,10 +18,6 @@ import (
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
-	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
-
-	"github.com/revision-router/revision-router/certs"
-	"github.com/revision-router/revision-router/internal/config"
 )
 
 // newLogger logs through slog, and takes in what controller-runtime and client-go log.
@@ -40,31 +37,28 @@ func newLogger(out io.Writer, o Options) (logr.Logger, error) {
 	return log, nil
 }
 
-// newWebhookServer serves HTTP/1.1 only: the API server speaks nothing else to a webhook behind a Service, and
-// HTTP/2 would only add to what can be attacked.
-func newWebhookServer(o Options, source *certs.Source) ctrlwebhook.Server {
-	return ctrlwebhook.NewServer(ctrlwebhook.Options{
-		Host: o.WebhookHost,
-		Port: o.WebhookPort,
-		TLSOpts: []func(*tls.Config){func(c *tls.Config) {
-			c.NextProtos = []string{"http/1.1"}
-			c.MinVersion = tls.VersionTLS12
-			c.GetCertificate = source.GetCertificate
-		}},
-	})
-}
+// remark is what /readyz?verbose says beside its checks, and what makes no replica unready.
+type remark struct{ name, text string }
 
 // healthHandler answers /healthz and /readyz, both with ?verbose. Liveness covers nothing that a restart cannot
-// mend. A bad policy file does not make a replica unready, since the old policy is in force: it is named in the
-// verbose answer only.
-func healthHandler(ready map[string]healthz.Checker, policy *config.Store) http.Handler {
+// mend. What is wrong for all replicas at once does not make them unready: no replica at all would be worse. It is
+// remarked on in the verbose answer.
+func healthHandler(ready map[string]healthz.Checker, remarks func() []remark) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/healthz", http.StripPrefix("/healthz", &healthz.Handler{Checks: map[string]healthz.Checker{"ping": healthz.Ping}}))
 	readyz := http.StripPrefix("/readyz", &healthz.Handler{Checks: ready})
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, r *http.Request) {
 		readyz.ServeHTTP(w, r)
-		if err := policy.Err(); err != nil && r.URL.Query().Has("verbose") {
-			fmt.Fprintf(w, "[!]policy: the old policy stays in force: %v\n", err)
+		if r.URL.Query().Has("verbose") {
+			// The checks' own lines withhold their reasons, which are what somebody who asks wants to know.
+			for _, name := range slices.Sorted(maps.Keys(ready)) {
+				if err := ready[name](r); err != nil {
+					fmt.Fprintf(w, "[!]%s: %v\n", name, err)
+				}
+			}
+			for _, m := range remarks() {
+				fmt.Fprintf(w, "[!]%s: %s\n", m.name, m.text)
+			}
 		}
 	})
 	mux.Handle("/readyz/", readyz)
