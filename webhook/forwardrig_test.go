@@ -23,6 +23,7 @@ type forwardRig struct {
 	istiod    *injector.Istiod
 	injectors map[string]forward.Injector
 	results   []forward.Result
+	policy    routing.Policy
 }
 
 func (r *forwardRig) Injector(revision string) (forward.Injector, bool) {
@@ -80,7 +81,9 @@ func newForwardRig(t testing.TB, o injector.IstiodOptions) *forwardRig {
 		},
 	})
 	t.Cleanup(client.Close)
+	r.policy = routing.DefaultPolicy()
 	options := r.router.options
+	options.Policy = func() routing.Policy { return r.policy }
 	options.Forwarding = Forwarding{Client: client, Injectors: r, Recorder: r}
 	r.router = NewPodRouter(options)
 	return r

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admission/v1"
 
+	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/test/injector"
 	"github.com/revision-router/revision-router/webhook/forward"
 )
@@ -20,6 +21,7 @@ type forwardCase struct {
 	want    forward.Result
 	code    int32 // of a denial
 	says    []string
+	policy  routing.Policy
 	retry   bool // the API server is asked to try again
 	warning string
 }
@@ -33,11 +35,19 @@ func TestForwardedPods(t *testing.T) {
 	for name, tc := range map[string]forwardCase{
 		"injected": {want: forward.Injected},
 		"the injector skips the pod": {
-			fault: say(`{"uid":"` + recordedUID + `","allowed":true}`), want: forward.NotInjected, warning: "without a sidecar",
+			fault: say(`{"uid":"` + recordedUID + `","allowed":true}`), want: forward.NotInjected, code: 403,
+			says: []string{"whose injector gives it no sidecar", "kubectl logs -n istio-system -l app=istiod,istio.io/rev=r128"},
+		},
+		"the injector skips the pod, and the policy only warns": {
+			policy: routing.Policy{Unresolved: routing.Warn},
+			fault:  say(`{"uid":"` + recordedUID + `","allowed":true}`), want: forward.NotInjected, warning: "without a sidecar",
 		},
 		"a patch without operations": {
-			fault: say(`{"uid":"","allowed":true,"patch":"W10=","patchType":"JSONPatch"}`), want: forward.NotInjected,
-			warning: "without a sidecar",
+			fault: say(`{"uid":"","allowed":true,"patch":"W10=","patchType":"JSONPatch"}`), want: forward.NotInjected, code: 403,
+		},
+		"a gateway whose image stays auto, and the policy only warns": {
+			policy: routing.Policy{Unresolved: routing.Warn},
+			fault:  say(`{"allowed":true}`), review: "gateway-image-auto", want: forward.NotInjected, code: 403,
 		},
 		"the injector skips a gateway whose image stays auto": {
 			fault: say(`{"allowed":true}`), review: "gateway-image-auto", want: forward.NotInjected, code: 403,
@@ -82,6 +92,9 @@ func TestForwardedPods(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newForwardRig(t, injector.IstiodOptions{})
 			r.istiod.Break(tc.fault)
+			if tc.policy != (routing.Policy{}) {
+				r.policy = tc.policy
+			}
 			review := tc.review
 			if review == "" {
 				review = "bookinfo-productpage"

@@ -40,6 +40,8 @@ type forwarding struct {
 	decision routing.Decision
 	to       forward.Injector
 	deadline deadline
+	// unresolved is the policy for a pod that is left without the sidecar that it asked for.
+	unresolved routing.Level
 }
 
 // forward has a pod injected by the injector of the revision that was decided on, and answers with its patch and the
@@ -130,6 +132,10 @@ func (f *forwarding) take(reply *injectorReply) (response, forward.Result, error
 	case f.in.Pod.ImageAuto:
 		return forbidden(f.explainNotInjected() + ", and a container's image is \"auto\", which only injection replaces. " +
 			f.next(forward.NotInjected)), forward.NotInjected, nil
+	case f.unresolved != routing.Warn:
+		// Fail closed: the labels ask for a sidecar and its injector disagrees, by settings that no object shows.
+		return forbidden(f.explainNotInjected() + ", although its labels ask for one. " + f.next(forward.NotInjected)),
+			forward.NotInjected, nil
 	}
 	r.warnings = append(r.warnings, "the injector of revision "+quote(f.decision.Revision)+" left this pod without a sidecar")
 	return r, forward.NotInjected, nil

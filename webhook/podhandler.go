@@ -76,11 +76,14 @@ func (h *podHandler) serve(w http.ResponseWriter, req *http.Request, x *exchange
 		in.Pod.Workload = p.origin().Workload()
 	}
 	d := routing.Decide(in)
-	verdict := h.Policy().Judge(d, in.Pod)
+	policy := h.Policy()
+	verdict := policy.Judge(d, in.Pod)
 	var r response
 	if d.Forward && verdict.Allowed() {
 		until := h.router.waiting.earlier(p.uid, deadlineOf(began, req.URL), began)
-		r, e = h.forward(req, &forwarding{exchange: x, in: in, decision: d, deadline: until})
+		r, e = h.forward(req, &forwarding{
+			exchange: x, in: in, decision: d, deadline: until, unresolved: policy.Unresolved,
+		})
 		if e != nil {
 			return e
 		}
