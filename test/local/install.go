@@ -3,17 +3,23 @@ package local
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
@@ -24,6 +30,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/revision-router/revision-router/charts"
+	"github.com/revision-router/revision-router/test/balance"
 )
 
 // loopback is the only address that anything here listens on or talks to.
@@ -31,27 +38,20 @@ const loopback = "127.0.0.1"
 
 // install applies the rendered objects and starts the router as the rendered Deployment would.
 func (e *Environment) install(ctx context.Context, binary string, objects []*unstructured.Unstructured) error {
-	ports, err := freePorts(3)
+	base, start, err := e.prepare(binary)
 	if err != nil {
 		return err
 	}
-	webhookPort, healthPort, metricsPort := ports[0], ports[1], ports[2]
-	e.Health = fmt.Sprintf("http://%s:%d", loopback, healthPort)
-	e.Metrics = fmt.Sprintf("http://%s:%d/metrics", loopback, metricsPort)
-
-	var args []string
+	var deployment *unstructured.Unstructured
 	for _, object := range objects {
 		switch object.GetKind() {
 		case "Deployment":
-			if args, err = containerArgs(object); err != nil {
-				return err
-			}
+			deployment = object
 		case "ConfigMap":
 			if err := e.writePolicy(object); err != nil {
 				return err
 			}
 		case "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration":
-			base := fmt.Sprintf("https://%s:%d", loopback, webhookPort)
 			if err := CallByURL(object, base, nil); err != nil {
 				return err
 			}
@@ -60,19 +60,59 @@ func (e *Environment) install(ctx context.Context, binary string, objects []*uns
 	if err := e.apply(ctx, objects); err != nil {
 		return err
 	}
+	rendered, err := templateOf(deployment)
+	if err != nil {
+		return err
+	}
 	kubeconfig, err := e.routerKubeconfig()
 	if err != nil {
 		return err
 	}
+	rendered.binary, rendered.dir = binary, e.dir
+	rendered.env = append(rendered.env, e.options.Env...)
 	// The rendered flags first; what has to differ on this machine comes later and wins.
-	args = append(args, "--kubeconfig="+kubeconfig, "--policy="+filepath.Join(e.dir, "policy.yaml"),
-		"--webhook-host="+loopback, "--webhook-port="+strconv.Itoa(webhookPort), "--tls-san="+loopback,
-		fmt.Sprintf("--health-address=%s:%d", loopback, healthPort),
-		fmt.Sprintf("--metrics-address=%s:%d", loopback, metricsPort), "--drain-delay=0s")
-	if e.router, err = startProcess(binary, args, e.RouterLog()); err != nil {
-		return err
+	rendered.args = append(rendered.args, "--kubeconfig="+kubeconfig, "--policy="+filepath.Join(e.dir, "policy.yaml"),
+		"--webhook-host="+loopback, "--tls-san="+loopback)
+	return start(ctx, rendered)
+}
+
+// prepare decides where the webhooks are called and how routers are started.
+func (e *Environment) prepare(binary string) (base string, start func(context.Context, template) error, err error) {
+	if e.options.Replicas == 0 {
+		return e.prepareOne(binary)
 	}
-	return e.router.waitReady(ctx, e.Health+"/readyz?verbose")
+	service, err := balance.New()
+	if err != nil {
+		return "", nil, err
+	}
+	e.Deployment = &Deployment{Service: service}
+	return service.URL(), func(ctx context.Context, t template) error {
+		e.Deployment.template = t
+		return e.Deployment.Scale(ctx, e.options.Replicas)
+	}, nil
+}
+
+// prepareOne is for a single router, which stops at once: nobody waits for it to be taken out of a Service.
+func (e *Environment) prepareOne(binary string) (string, func(context.Context, template) error, error) {
+	ports, err := freePorts(3)
+	if err != nil {
+		return "", nil, err
+	}
+	webhookPort, healthPort, metricsPort := ports[0], ports[1], ports[2]
+	e.Health = fmt.Sprintf("http://%s:%d", loopback, healthPort)
+	e.Metrics = fmt.Sprintf("http://%s:%d/metrics", loopback, metricsPort)
+	return fmt.Sprintf("https://%s:%d", loopback, webhookPort), func(ctx context.Context, t template) error {
+		args := slices.Concat(t.args, []string{
+			"--webhook-port=" + strconv.Itoa(webhookPort),
+			fmt.Sprintf("--health-address=%s:%d", loopback, healthPort),
+			fmt.Sprintf("--metrics-address=%s:%d", loopback, metricsPort), "--drain-delay=0s",
+		})
+		var err error
+		if e.router, err = startProcess(command{binary, args, t.env, e.RouterLog()}); err != nil {
+			return err
+		}
+		return e.router.waitReady(ctx, e.Health+"/readyz?verbose")
+	}, nil
 }
 
 // apply creates the rendered objects that mean something without nodes. The Deployment and what belongs to its pods
@@ -83,9 +123,8 @@ func (e *Environment) apply(ctx context.Context, objects []*unstructured.Unstruc
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: charts.Name}}
-	if _, err := kube.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("creating namespace %s: %w", charts.Name, err)
+	if err := createNamespaces(ctx, kube, objects); err != nil {
+		return err
 	}
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
@@ -116,21 +155,55 @@ func (e *Environment) apply(ctx context.Context, objects []*unstructured.Unstruc
 	return nil
 }
 
-// containerArgs returns the router's arguments as the Deployment states them.
-func containerArgs(deployment *unstructured.Unstructured) ([]string, error) {
-	containers, _, err := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
-	if err != nil || len(containers) == 0 {
-		return nil, fmt.Errorf("the rendered Deployment has no container: %w", err)
+// createNamespaces creates the router's own, and those of control planes that it gets rights in.
+func createNamespaces(ctx context.Context, kube kubernetes.Interface, objects []*unstructured.Unstructured) error {
+	names := map[string]bool{charts.Name: true}
+	for _, object := range objects {
+		if namespace := object.GetNamespace(); namespace != "" {
+			names[namespace] = true
+		}
 	}
-	container, _ := containers[0].(map[string]any)
-	args, _, err := unstructured.NestedStringSlice(container, "args")
+	for name := range names {
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		_, err := kube.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{})
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("creating namespace %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// templateOf reads how the Deployment starts, asks and stops the router.
+func templateOf(rendered *unstructured.Unstructured) (template, error) {
+	if rendered == nil {
+		return template{}, errors.New("the chart renders no Deployment")
+	}
+	var deployment appsv1.Deployment
+	err := runtime.DefaultUnstructuredConverter.FromUnstructured(rendered.Object, &deployment)
 	if err != nil {
-		return nil, fmt.Errorf("the rendered container's args: %w", err)
+		return template{}, fmt.Errorf("the rendered Deployment: %w", err)
 	}
-	for i := range args {
-		args[i] = strings.ReplaceAll(args[i], "$(POD_NAMESPACE)", charts.Name)
+	pod := deployment.Spec.Template.Spec
+	if len(pod.Containers) == 0 || pod.Containers[0].ReadinessProbe == nil || pod.Containers[0].ReadinessProbe.HTTPGet == nil {
+		return template{}, errors.New("the rendered Deployment has no container with a readiness probe by HTTP")
 	}
-	return args, nil
+	container := pod.Containers[0]
+	t := template{args: container.Args, probe: *container.ReadinessProbe, grace: 30 * time.Second} // the default of a pod
+	if pod.TerminationGracePeriodSeconds != nil {
+		t.grace = time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second
+	}
+	for i := range t.args {
+		t.args[i] = strings.ReplaceAll(t.args[i], "$(POD_NAMESPACE)", charts.Name)
+	}
+	for _, variable := range container.Env {
+		switch from := variable.ValueFrom; {
+		case from == nil:
+			t.env = append(t.env, variable.Name+"="+variable.Value)
+		case from.FieldRef != nil && from.FieldRef.FieldPath == "metadata.namespace":
+			t.env = append(t.env, variable.Name+"="+charts.Name)
+		}
+	}
+	return t, nil
 }
 
 func (e *Environment) writePolicy(configMap *unstructured.Unstructured) error {

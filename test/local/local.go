@@ -3,7 +3,8 @@
 // istiods. The demo and the end-to-end tests use it where no cluster is given.
 //
 // Two things differ from a cluster, because nothing runs pods and routes Services here: the router is a process of
-// this machine that impersonates its ServiceAccount, and webhooks are called by URL instead of by Service.
+// this machine that impersonates its ServiceAccount, and webhooks are called by URL instead of by Service. Where several
+// replicas are asked for, Deployment and Service do here what the controllers, the kubelet and kube-proxy would.
 package local
 
 import (
@@ -14,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -35,14 +37,22 @@ type Options struct {
 	Log io.Writer
 	// Values are further arguments of helm template, such as --set policy.unresolved=Warn.
 	Values []string
+	// Replicas is the number of routers behind a Service, which are kept as a Deployment keeps them. Zero: a single
+	// one, which the API server calls directly and which stops without a drain.
+	Replicas int
+	// Tags are build tags for the router, Env further variables of its environment.
+	Tags, Env []string
 }
 
 // Environment is a control plane with the router in place.
 type Environment struct {
 	Cluster *cluster.Cluster
-	// Health is the base URL of the router's health endpoint, Metrics that of its metrics.
+	// Health is the base URL of the router's health endpoint, Metrics that of its metrics. Of a single router only.
 	Health, Metrics string
+	// Deployment are the routers where Options.Replicas asked for several.
+	Deployment *Deployment
 
+	options   Options
 	dir       string
 	router    *process
 	injectors *Injectors
@@ -50,7 +60,7 @@ type Environment struct {
 
 // Start sets everything up and waits until the router is ready. Close ends it.
 func Start(ctx context.Context, o Options) (_ *Environment, err error) {
-	e := &Environment{}
+	e := &Environment{options: o}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())
@@ -60,7 +70,7 @@ func Start(ctx context.Context, o Options) (_ *Environment, err error) {
 		return nil, fmt.Errorf("making a work folder: %w", err)
 	}
 	progress(o.Log, "building the router")
-	binary, err := buildRouter(ctx, e.dir)
+	binary, err := buildRouter(ctx, e.dir, o.Tags)
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +132,9 @@ func (e *Environment) Close() error {
 	if e.router != nil {
 		errs = append(errs, e.router.stop())
 	}
+	if e.Deployment != nil {
+		errs = append(errs, e.Deployment.close())
+	}
 	if e.injectors != nil {
 		errs = append(errs, e.injectors.Close())
 	}
@@ -132,10 +145,11 @@ func (e *Environment) Close() error {
 }
 
 // buildRouter builds the program under test from this checkout.
-func buildRouter(ctx context.Context, dir string) (string, error) {
+func buildRouter(ctx context.Context, dir string, tags []string) (string, error) {
 	binary := filepath.Join(dir, "router")
 	//nolint:gosec // the arguments are ours
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/revision-router/revision-router/cmd/router")
+	build := exec.CommandContext(ctx, "go", "build", "-tags="+strings.Join(tags, ","), "-o", binary,
+		"github.com/revision-router/revision-router/cmd/router")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the router: %w\n%s", err, output)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +23,14 @@ const (
 	tailBytes = 4 << 10
 )
 
+// command is what a process is started with.
+type command struct {
+	binary string
+	args   []string
+	env    []string // beside that of this process
+	log    string
+}
+
 // process is a child of this one.
 type process struct {
 	cmd  *exec.Cmd
@@ -30,21 +39,30 @@ type process struct {
 	err  error
 }
 
-func startProcess(binary string, args []string, logPath string) (*process, error) {
-	log, err := os.Create(logPath)
+func startProcess(c command) (*process, error) {
+	log, err := os.Create(c.log)
 	if err != nil {
 		return nil, fmt.Errorf("opening a log: %w", err)
 	}
-	cmd := exec.Command(binary, args...) //nolint:gosec,noctx // ended by stop, which lets it drain
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("starting %s: %w", binary, err), log.Close())
-	}
-	p := &process{cmd: cmd, log: logPath, done: make(chan struct{})}
+	cmd := exec.Command(c.binary, c.args...) //nolint:gosec,noctx // ended by stop, which lets it drain
+	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, append(os.Environ(), c.env...)
+	cmd.SysProcAttr = childAttributes()
+	p := &process{cmd: cmd, log: c.log, done: make(chan struct{})}
+	started := make(chan error)
 	go func() {
-		p.err = errors.Join(cmd.Wait(), log.Close())
-		close(p.done)
+		// The kernel ends the child with the thread that started it (see childAttributes), which this goroutine holds.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			p.err = errors.Join(cmd.Wait(), log.Close())
+			close(p.done)
+		}
 	}()
+	if err := <-started; err != nil {
+		return nil, errors.Join(fmt.Errorf("starting %s: %w", c.binary, err), log.Close())
+	}
 	return p, nil
 }
 
@@ -88,24 +106,44 @@ func get(ctx context.Context, url string) (ok bool, answer string) {
 	return response.StatusCode == http.StatusOK, string(body)
 }
 
-// stop ends the process by SIGTERM and waits for it. Calling it again does nothing.
-func (p *process) stop() error {
+// ended tells whether the process is gone.
+func (p *process) ended() bool {
 	select {
 	case <-p.done:
-		return nil
+		return true
 	default:
+		return false
+	}
+}
+
+// stop ends the process by SIGTERM and waits for it. Calling it again does nothing.
+func (p *process) stop() error { return p.stopWithin(stopTimeout) }
+
+// stopWithin gives the process this long, and then kills it, which is an error.
+func (p *process) stopWithin(grace time.Duration) error {
+	if p.ended() {
+		return nil
 	}
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stopping the router: %w", err)
 	}
-	timer := time.NewTimer(stopTimeout)
+	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
 	case <-p.done:
 		return p.err
 	case <-timer.C:
-		return errors.Join(fmt.Errorf("the router did not stop within %s\n%s", stopTimeout, p.tail()), p.cmd.Process.Kill())
+		return errors.Join(fmt.Errorf("the router did not stop within %s\n%s", grace, p.tail()), p.kill())
 	}
+}
+
+// kill ends the process without a warning, and waits for it.
+func (p *process) kill() error {
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("killing the router: %w", err)
+	}
+	<-p.done
+	return nil
 }
 
 func (p *process) tail() string {

@@ -1,0 +1,134 @@
+//go:build chaos
+
+package chaos
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/revision-router/revision-router/test/local"
+)
+
+// rollingRestarts replaces all replicas as kubectl rollout restart does. Rows 12 and 18 of the catalogue.
+func rollingRestarts(w *world) result {
+	t := w.t
+	const replicas = 3
+	restarts := 3
+	if w.short {
+		restarts = 1
+	}
+	w.scale(t, replicas)
+	first := w.routers().Replicas()
+	g, stop := w.load(t)
+	w.sleep(2 * time.Second)
+	// Between being told to stop and leaving the Service, and again when the drain must have worked.
+	w.routers().Stopping = func(*local.Replica) {
+		for _, after := range []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 5 * time.Second} {
+			w.sleep(after)
+			g.Burst(w.ctx)
+		}
+	}
+	defer func() { w.routers().Stopping = nil }()
+	for i := range restarts {
+		if err := w.routers().Restart(w.ctx); err != nil {
+			t.Fatalf("restart %d: %v", i+1, err)
+		}
+		say("restart %d of %d is over", i+1, restarts)
+	}
+	w.sleep(2 * time.Second)
+	report := stop()
+	noneFailed(t, report)
+	for _, r := range first {
+		if r.Running() {
+			t.Errorf("%s still runs", r.Name)
+		}
+		if err := r.Err(); err != nil {
+			t.Errorf("%s did not stop cleanly: %v", r.Name, err)
+		}
+	}
+	res := of(report)
+	res.done = fmt.Sprintf("%d rolling restarts of %d replicas", restarts, replicas)
+	res.figure = fmt.Sprintf("%d replicas replaced, %d failed admissions", restarts*replicas, report.Failed())
+	return res
+}
+
+// replicaKilled has one of two replicas die without a warning. What may fail is what was under way on its
+// connections, and what is sent to it until the kubelet has seen it and the Service has forgotten it. Row 32.
+func replicaKilled(w *world) result {
+	t := w.t
+	w.scale(t, 2)
+	g, stop := w.load(t)
+	w.sleep(2 * time.Second)
+	before := g.Report()
+	if before.Failed() > 0 {
+		t.Errorf("%d pods failed before anything was done:\n%s", before.Failed(), before.Failures())
+	}
+	victim := w.routers().Replicas()[0]
+	at := g.Elapsed()
+	open, err := w.routers().Kill(victim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	if err := w.routers().Gone(w.ctx, victim); err != nil {
+		t.Fatal(err)
+	}
+	window := time.Since(killed)
+	w.sleep(time.Second) // what was sent within the window is answered by now
+	settled := g.Report().Failed()
+	w.sleep(2 * time.Second)
+	w.scale(t, 2)
+	report := stop()
+
+	refused, inFlight := victim.Endpoint.Refused(), report.SentBefore(at)
+	if inFlight > open {
+		t.Errorf("%d pods that were sent before failed, and only %d connections were open to the replica", inFlight, open)
+	}
+	if failed := report.Failed(); failed > open+refused {
+		t.Errorf("%d pods failed; %d connections were open to the replica, and %d were sent to it before the Service knew:\n%s",
+			failed, open, refused, report.Failures())
+	}
+	if after := report.Failed() - settled; after > 0 {
+		t.Errorf("%d pods failed after the Service had forgotten the replica", after)
+	}
+	res := of(report)
+	res.done = "1 of 2 replicas killed by SIGKILL, later replaced"
+	res.figure = fmt.Sprintf("failed: %d in flight (%d connections), %d sent there in the %.1f s until the Service knew; 0 after",
+		inFlight, open, report.Failed()-inFlight, window.Seconds())
+	return res
+}
+
+// replicasHang stops the replicas without ending them: connections are taken and never answered. With Ignore, a pod
+// must not wait longer than the webhook's timeout. Row 5.
+func replicasHang(w *world) result {
+	t := w.t
+	w.scale(t, 2)
+	w.failurePolicy(t, "Ignore")
+	defer w.failurePolicy(t, "Fail")
+	hung := w.routers().Replicas()
+	for _, r := range hung {
+		if err := r.Suspend(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	got, err := w.pod(w.ctx, shop, true)
+	took := time.Since(began)
+	for _, r := range hung {
+		if err := r.Resume(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err != nil || got != "" {
+		t.Errorf("the pod leads to %q (%v), want it admitted as if there were no router", got, err)
+	}
+	// One webhook of the router's matches a pod. What is above its timeout is for a machine that is busy.
+	if timeout := w.webhookTimeout(t); took < timeout-time.Second || took > timeout+5*time.Second {
+		t.Errorf("it took %s, want the webhook's timeout of %s", took, timeout)
+	}
+	healed := w.routed(t, revision)
+	return result{
+		done:   "both replicas suspended by SIGSTOP, failurePolicy Ignore",
+		figure: fmt.Sprintf("pod admitted after %.1f s; %.1f s after the end all was well", took.Seconds(), healed.Seconds()),
+	}
+}
