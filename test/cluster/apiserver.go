@@ -126,15 +126,17 @@ func (c *Cluster) apiserverArgs() []string {
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 		"--service-account-key-file=" + serviceAccountKeyFile,
 		"--service-account-signing-key-file=" + serviceAccountKeyFile,
-		// Every admission plugin of a real cluster but this one, which refuses pods until a controller has made the
-		// ServiceAccount default of their namespace.
-		"--disable-admission-plugins=ServiceAccount",
 		// As in kubeadm's clusters; data planes have privileged pods.
 		"--allow-privileged=true",
 		// A share for each user is not what tests are about, and its start-up takes time.
 		"--enable-priority-and-fairness=false",
 		// Else a stop waits a minute for clients that watch, as every informer does, to go away by themselves.
 		"--shutdown-watch-termination-grace-period=1s",
+	}
+	if c.nodes == 0 {
+		// Every admission plugin of a real cluster but this one, which refuses pods until a controller has made the
+		// ServiceAccount default of their namespace.
+		args = append(args, "--disable-admission-plugins=ServiceAccount")
 	}
 	return append(args, c.args...)
 }

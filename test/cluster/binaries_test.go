@@ -35,8 +35,8 @@ func TestNamedAssetsAreUsedOrRefused(t *testing.T) {
 			got, err := findBinaries(t.Context(), new(safeBuffer))
 			if tc.missing == "" {
 				want := binaries{etcd: filepath.Join(dir, "etcd"), apiserver: filepath.Join(dir, "kube-apiserver")}
-				if err != nil || got != want {
-					t.Errorf("got %+v, %v, want %+v", got, err, want)
+				if diff := cmp.Diff(want, got, cmp.AllowUnexported(binaries{})); err != nil || diff != "" {
+					t.Errorf("got %v and (-want +got):\n%s", err, diff)
 				}
 				return
 			}

@@ -20,6 +20,11 @@ type Options struct {
 	Log io.Writer
 	// Args are further kube-apiserver flags, such as --audit-policy-file=FILE. They come last, so they win.
 	Args []string
+	// Nodes is the number of nodes that pods run on, in name. With one or more the cluster also has
+	// kube-controller-manager, kube-scheduler and, for the kubelets, kwok: Deployments roll out, Services get
+	// EndpointSlices, what has no owner is collected, namespaces end; only containers are not there. A pod with the
+	// annotation [AnnotationReady] is not ready. Zero is etcd and kube-apiserver alone, which start faster.
+	Nodes int
 }
 
 // Cluster is a control plane of this process: it ends with the process if nobody stops it before.
@@ -28,7 +33,9 @@ type Cluster struct {
 	binaries    binaries
 	credentials *credentials
 	args        []string
+	nodes       int
 	etcd        *process
+	workloads   []*process
 	client      *http.Client
 	port        int
 
@@ -52,6 +59,11 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the binaries of the control plane: %w", err)
 	}
+	if o.Nodes > 0 {
+		if bins.workloads, err = findWorkloadBinaries(ctx, log); err != nil {
+			return nil, fmt.Errorf("find the binaries that run workloads: %w", err)
+		}
+	}
 	creds, err := newCredentials(time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("generate the credentials of the control plane: %w", err)
@@ -60,7 +72,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for the control plane: %w", err)
 	}
-	c := &Cluster{dir: dir, binaries: bins, credentials: creds, args: o.Args}
+	c := &Cluster{dir: dir, binaries: bins, credentials: creds, args: o.Args, nodes: o.Nodes}
 	if err := c.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start a control plane: %w", err), c.Stop())
 	}
@@ -79,7 +91,10 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := c.startOnFreePort(ctx); err != nil {
 		return err
 	}
-	return writeKubeconfig(c.Kubeconfig(), c.Config())
+	if err := writeKubeconfig(c.Kubeconfig(), c.Config()); err != nil || c.nodes == 0 {
+		return err
+	}
+	return c.startWorkloads(ctx)
 }
 
 // Config returns the configuration of a cluster administrator (system:masters). The caller may change it.
@@ -98,8 +113,8 @@ func (c *Cluster) Config() *rest.Config {
 
 // ConfigFor returns the configuration of another user, who may do only what RBAC grants. It works by impersonation:
 // the API server adds system:authenticated, and for a name such as system:serviceaccount:NAMESPACE:NAME without
-// groups also the groups of ServiceAccounts. The ClusterRoles view, edit and admin grant nothing here: a controller
-// fills them in.
+// groups also the groups of ServiceAccounts. The ClusterRoles view, edit and admin grant nothing without
+// [Options.Nodes]: a controller fills them in.
 func (c *Cluster) ConfigFor(user string, groups ...string) (*rest.Config, error) {
 	if user == "" {
 		return nil, errors.New("impersonate a user: the name is empty, which would mean the administrator; name one")
@@ -134,7 +149,7 @@ func (c *Cluster) StartAPIServer() error {
 	return c.startAPIServer(context.Background())
 }
 
-// Stop ends both processes and removes their data. Doing it twice equals once.
+// Stop ends all processes and removes their data. Doing it twice equals once.
 func (c *Cluster) Stop() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -142,7 +157,7 @@ func (c *Cluster) Stop() error {
 		return nil
 	}
 	c.stopped = true
-	err := c.stopAPIServer()
+	err := errors.Join(c.stopWorkloads(), c.stopAPIServer())
 	if c.etcd != nil {
 		err = errors.Join(err, c.etcd.stop())
 	}

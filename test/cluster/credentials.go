@@ -45,6 +45,8 @@ type credentials struct {
 	ca                []byte
 	serving, admin    pair
 	serviceAccountKey []byte
+	// components are the client certificates of those that run workloads, by their names.
+	components map[string]pair
 }
 
 type pair struct{ cert, key []byte }
@@ -77,6 +79,10 @@ func newCredentials(now time.Time) (*credentials, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the administrator's certificate: %w", err)
 	}
+	components, err := ca.issueComponents()
+	if err != nil {
+		return nil, err
+	}
 	key, err := newKey()
 	if err != nil {
 		return nil, fmt.Errorf("the key of ServiceAccount tokens: %w", err)
@@ -90,7 +96,26 @@ func newCredentials(now time.Time) (*credentials, error) {
 		serving:           serving,
 		admin:             admin,
 		serviceAccountKey: serviceAccountKey,
+		components:        components,
 	}, nil
+}
+
+// issueComponents gives Kubernetes' components the names that its own ClusterRoleBindings know. kwok acts as the
+// kubelets of all nodes, for which there is no such role without the Node authorizer.
+func (i *issuer) issueComponents() (map[string]pair, error) {
+	components := map[string]pair{}
+	for name, subject := range map[string]pkix.Name{
+		controllerManager: {CommonName: "system:kube-controller-manager"},
+		scheduler:         {CommonName: "system:kube-scheduler"},
+		kwok:              {CommonName: "kwok", Organization: []string{"system:masters"}},
+	} {
+		issued, err := i.issue(&x509.Certificate{Subject: subject, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+		if err != nil {
+			return nil, fmt.Errorf("the certificate of %s: %w", name, err)
+		}
+		components[name] = issued
+	}
+	return components, nil
 }
 
 func newIssuer(now time.Time) (*issuer, error) {

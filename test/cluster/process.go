@@ -82,15 +82,19 @@ func (p *process) await(ctx context.Context, ready func(context.Context) error) 
 	defer cancel()
 	ticker := time.NewTicker(probeInterval)
 	defer ticker.Stop()
+	var last error
 	for {
-		last := ready(ctx)
+		err := ready(ctx)
+		if last == nil || ctx.Err() == nil {
+			last = err // The reason, and not that the time was up.
+		}
 		// The order matters: an answer may have come from a process of another cluster, if this one lost its port.
 		select {
 		case <-p.done:
 			return fmt.Errorf("%s ended before it was ready (%s)%s", p.name, p.cmd.ProcessState, p.tail())
 		default:
 		}
-		if last == nil {
+		if err == nil {
 			return nil
 		}
 		select {

@@ -1,10 +1,11 @@
 // Command prepare builds what the tests need from Go modules into the user's cache, before any test's time runs:
-// etcd and kube-apiserver, and helm. It says what it does and how long that takes, and is done at once when
-// everything is there.
+// etcd and kube-apiserver, and helm; with --workloads also what runs pods in name, which the demo does not need. It
+// says what it does and how long that takes, and is done at once when everything is there.
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -15,9 +16,14 @@ import (
 )
 
 func main() {
+	workloads := flag.Bool("workloads", false, "also build kube-controller-manager, kube-scheduler and kwok")
+	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := cluster.Build(ctx, os.Stderr)
+	if err == nil && *workloads {
+		err = cluster.BuildWorkloads(ctx, os.Stderr)
+	}
 	if err == nil {
 		_, err = local.Helm(ctx)
 	}

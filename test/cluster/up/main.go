@@ -1,6 +1,8 @@
-// Command up starts a local control plane, etcd and kube-apiserver, prints how to reach it and stops it on Ctrl-C:
+// Command up starts a local cluster without containers, prints how to reach it and stops it on Ctrl-C:
 //
-//	go run ./test/cluster/up [--kubeconfig FILE] [--build-only] [-- KUBE-APISERVER-FLAG...]
+//	go run ./test/cluster/up [--nodes N] [--kubeconfig FILE] [--build-only] [-- KUBE-APISERVER-FLAG...]
+//
+// With --nodes=0 it is etcd and kube-apiserver alone, which are built and started faster.
 //
 // Standard output holds only the export line, to be run in another shell.
 package main
@@ -16,6 +18,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/revision-router/revision-router/test/cluster"
 )
@@ -39,19 +42,31 @@ func run(ctx context.Context, args []string, s streams) error {
 	flags := flag.NewFlagSet("up", flag.ContinueOnError)
 	flags.SetOutput(s.err)
 	kubeconfig := flags.String("kubeconfig", "", "write the kubeconfig to this `file`, which must not exist, and remove it at the end")
+	nodes := flags.Int("nodes", 3, "how many nodes pods run on, in name; with `0` nothing runs pods, and Deployments do not roll out")
 	buildOnly := flags.Bool("build-only", false, "build the binaries if they are missing, and start nothing")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *buildOnly {
-		return cluster.Build(ctx, s.err)
+	if *nodes < 0 {
+		return fmt.Errorf("--nodes=%d: there cannot be less than none; give 0 or more", *nodes)
 	}
-	return serve(ctx, *kubeconfig, flags.Args(), s)
+	if *buildOnly {
+		return build(ctx, *nodes, s.err)
+	}
+	return serve(ctx, *kubeconfig, cluster.Options{Log: s.err, Args: flags.Args(), Nodes: *nodes}, s)
 }
 
-// serve runs a control plane until ctx ends.
-func serve(ctx context.Context, kubeconfig string, args []string, s streams) (err error) {
-	c, err := cluster.Start(ctx, cluster.Options{Log: s.err, Args: args})
+func build(ctx context.Context, nodes int, log io.Writer) error {
+	if err := cluster.Build(ctx, log); err != nil || nodes == 0 {
+		return err
+	}
+	return cluster.BuildWorkloads(ctx, log)
+}
+
+// serve runs a cluster until ctx ends.
+func serve(ctx context.Context, kubeconfig string, o cluster.Options, s streams) (err error) {
+	started := time.Now()
+	c, err := cluster.Start(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -67,7 +82,8 @@ func serve(ctx context.Context, kubeconfig string, args []string, s streams) (er
 		defer func() { err = errors.Join(err, os.Remove(path)) }()
 	}
 	fmt.Fprintf(s.out, "export KUBECONFIG=%q\n", path)
-	fmt.Fprintln(s.err, "The control plane runs; Ctrl-C stops it and removes its data.")
+	fmt.Fprintf(s.err, "A cluster with %d nodes runs, after %s; Ctrl-C stops it and removes its data.\n", o.Nodes,
+		time.Since(started).Round(100*time.Millisecond))
 	<-ctx.Done()
 	return nil
 }

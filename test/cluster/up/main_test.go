@@ -78,7 +78,7 @@ func TestUpExplainsItsFlags(t *testing.T) {
 	if err := run(t.Context(), []string{"--help"}, streams{out: io.Discard, err: &help}); !errors.Is(err, flag.ErrHelp) {
 		t.Errorf("got %v, want %v", err, flag.ErrHelp)
 	}
-	for _, name := range []string{"-kubeconfig", "-build-only"} {
+	for _, name := range []string{"-kubeconfig", "-build-only", "-nodes"} {
 		if !strings.Contains(help.String(), name) {
 			t.Errorf("the help does not explain %s:\n%s", name, help.String())
 		}
