@@ -10,16 +10,21 @@ LINT = go tool -modfile=tools/lint/go.mod golangci-lint
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Walk through an upgrade with a revision tag on a local API server (first time: builds one, about 6 minutes)
 	go run ./test/prepare
 	go run ./test/demo
 
+.PHONY: demo-forward
+demo-forward: ## Walk through a gradual rollout of 206 workloads in forward mode, and control planes that go away
+	go run ./test/prepare
+	go run ./test/demo forward
+
 .PHONY: test
 test: ## Run every test: unit, oracle, and the handlers on a real kube-apiserver (first time: builds one)
-	go run ./test/prepare
+	go run ./test/prepare --workloads
 	go test -timeout 30m ./...
 	cd test/istio && go test -count=1 # without a package list it prints how many combinations were compared
 	cd tools/kind && go test -count=1 ./...
@@ -29,9 +34,48 @@ e2e: ## Run the end-to-end tests against $KUBECONFIG, or a local control plane
 	go run ./test/prepare
 	go test -count=1 -v -tags=e2e ./test/e2e/...
 
+.PHONY: chaos
+chaos: ## Break routers in every way under load and count the pods that got a wrong answer (14 minutes)
+	go run ./test/prepare
+	go test -tags=chaos -count=1 -v -timeout 30m ./test/chaos
+
+.PHONY: chaos-short
+chaos-short: ## The same with fewer and shorter breakages, as CI runs it (4 minutes)
+	go run ./test/prepare
+	go test -tags=chaos -short -count=1 -v -timeout 15m ./test/chaos
+
 .PHONY: build
 build: ## Build bin/router
 	go build -trimpath -o bin/router ./cmd/router
+
+# The image's names, folder and time. The time is the commit's, so that the same commit gives the same layers.
+IMAGE ?= revision-router:dev
+IMAGE_DIR ?= bin/image
+IMAGE_FLAGS ?=
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+GOARCH ?= $(shell go env GOARCH)
+
+.PHONY: image-files
+image-files: ## Build what the image holds, a static binary and its bill of materials, into bin/image
+	mkdir -p $(IMAGE_DIR)
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH) go build -trimpath -ldflags='-s -w -buildid=' -o $(IMAGE_DIR)/router ./cmd/router
+	go run ./tools/sbom -o $(IMAGE_DIR)/sbom.cdx.json $(IMAGE_DIR)/router
+	cp LICENSE $(IMAGE_DIR)/LICENSE
+	chmod 755 $(IMAGE_DIR)/router && chmod 644 $(IMAGE_DIR)/sbom.cdx.json $(IMAGE_DIR)/LICENSE
+	TZ=UTC touch -d @$(SOURCE_DATE_EPOCH) $(IMAGE_DIR)/router $(IMAGE_DIR)/sbom.cdx.json $(IMAGE_DIR)/LICENSE
+
+.PHONY: image
+image: image-files ## Build the container image revision-router:dev; needs a Docker Engine
+	docker build $(IMAGE_FLAGS) --file Dockerfile --tag $(IMAGE) \
+	  --build-arg VERSION=$$(git describe --tags --always --dirty 2>/dev/null || echo dev) \
+	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+	  --build-arg CREATED=$$(TZ=UTC date -d @$(SOURCE_DATE_EPOCH) +%Y-%m-%dT%H:%M:%SZ) \
+	  $(IMAGE_DIR)
+
+.PHONY: image-test
+image-test: ## Build the image twice, compare, and have a container of it answer /readyz; needs a Docker Engine
+	go run ./test/prepare
+	IMAGE_TEST=required go test -count=1 -v -timeout 15m ./test/image
 
 .PHONY: fuzz
 fuzz: ## Fuzz the decoding of reviews for a minute
@@ -41,6 +85,10 @@ fuzz: ## Fuzz the decoding of reviews for a minute
 bench: ## Print the table of docs/benchmarks.md
 	go test ./webhook -run TestBenchmarkTable -v -table -benchtime 200ms
 	go test ./routing ./internal/mesh -run '^$$' -bench . -benchmem
+
+.PHONY: bench-forward
+bench-forward: ## Print the table of forward mode in docs/benchmarks.md (a minute and a half)
+	go test ./webhook -run TestForwardBenchmarkTable -v -table
 
 .PHONY: fmt
 fmt: ## Format the code
