@@ -56,7 +56,7 @@ const judgeTimeout = 3 * time.Second
 // Register serves the validator at [ChangePath].
 func (v *ChangeValidator) Register(server Registrar) {
 	server.Register(ChangePath, &admission.Webhook{
-		Handler: v, RecoverPanic: new(true),
+		Handler: v, RecoverPanic: new(false), // internal/server recovers panics, and counts them
 		LogConstructor: func(logr.Logger, *admission.Request) logr.Logger { return v.options.Log },
 	})
 }

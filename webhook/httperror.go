@@ -45,7 +45,7 @@ func (e *httpError) write(w http.ResponseWriter) error {
 	body = append(body, `,"code":`...)
 	body = strconv.AppendInt(body, int64(e.code), 10)
 	w.WriteHeader(e.code)
-	if _, err := w.Write(append(body, "}\n"...)); err != nil {
+	if _, err := w.Write(append(body, "}\n"...)); err != nil { //nolint:gosec // escaped JSON, called such: no page
 		return fmt.Errorf("write the error: %w", err)
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -25,6 +24,7 @@ type podHandler struct {
 func (h *podHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	began := h.Now()
 	x := h.router.exchange()
+	x.began = began
 	defer func() {
 		p := recover()
 		h.Recorder.Served(h.entry, h.Now().Sub(began), len(x.body))
@@ -34,13 +34,13 @@ func (h *podHandler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		}
 		h.router.release(x)
 	}()
-	if e := h.serve(w, req, x, began); e != nil {
+	if e := h.serve(w, req, x); e != nil {
 		h.reject(w, e)
 	}
 }
 
 // serve goes through decode, gather, decide, respond and record. It returns an error where it wrote nothing.
-func (h *podHandler) serve(w http.ResponseWriter, req *http.Request, x *exchange, began time.Time) *httpError {
+func (h *podHandler) serve(w http.ResponseWriter, req *http.Request, x *exchange) *httpError {
 	if e := x.receive(req); e != nil {
 		return e
 	}
@@ -71,8 +71,15 @@ func (h *podHandler) serve(w http.ResponseWriter, req *http.Request, x *exchange
 		h.refuseChanging(w, x, ns)
 		return nil
 	}
-	in := routing.Input{Mesh: mesh, Namespace: ns, Pod: p.pod()}
-	if mesh.UsesWorkloads() {
+	return h.decide(w, req, x, routing.Input{Mesh: mesh, Namespace: ns, Pod: p.pod()})
+}
+
+// decide is the second half of serve: all that the decision depends on is there.
+func (h *podHandler) decide(
+	w http.ResponseWriter, req *http.Request, x *exchange, in routing.Input,
+) (e *httpError) {
+	p := &x.review
+	if in.Mesh.UsesWorkloads() {
 		in.Pod.Workload = p.origin().Workload()
 	}
 	d := routing.Decide(in)
@@ -80,7 +87,7 @@ func (h *podHandler) serve(w http.ResponseWriter, req *http.Request, x *exchange
 	verdict := policy.Judge(d, in.Pod)
 	var r response
 	if d.Forward && verdict.Allowed() {
-		until := h.router.waiting.earlier(p.uid, deadlineOf(began, req.URL), began)
+		until := h.router.waiting.earlier(p.uid, deadlineOf(x.began, req.URL), x.began)
 		r, e = h.forward(req, &forwarding{
 			exchange: x, in: in, decision: d, deadline: until, unresolved: policy.Unresolved,
 		})

@@ -98,6 +98,7 @@ func (r *PodRouter) Handler(e Entry) http.Handler {
 // exchange is the memory of one request. It is used again by later requests, so that nothing in it, and nothing
 // that points into it, may outlive the call.
 type exchange struct {
+	began  time.Time
 	body   []byte
 	review podReview
 	answer []byte // of the injector, in forward mode
