@@ -96,6 +96,9 @@ func TestServerAcceptsEveryObjectWithoutAWarning(t *testing.T) {
 			namespace := "accepts-" + name
 			server.createNamespace(t, namespace)
 			for _, object := range renderAs(t, charts.Options{Namespace: namespace, Args: args}).objects {
+				if in := object.GetNamespace(); in != "" {
+					server.createNamespace(t, in) // those of control planes are there before the router
+				}
 				if isServiceMonitor(object.GroupVersionKind()) {
 					continue // The Prometheus Operator's types are not in this API server.
 				}

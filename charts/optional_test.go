@@ -1,7 +1,9 @@
 package charts_test
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
@@ -34,8 +36,9 @@ func TestAvailability(t *testing.T) {
 					t.Errorf("%d of %d pods may be evicted", evictable, replicas)
 				}
 			}
-			if grace := *deployment.Spec.Template.Spec.TerminationGracePeriodSeconds; grace < 40 {
-				t.Errorf("%d seconds to stop, want at least the 15 of draining, the 10 of stopping and some more", grace)
+			grace := time.Duration(*deployment.Spec.Template.Spec.TerminationGracePeriodSeconds) * time.Second
+			if stop := seconds(t, r, "drain-delay") + seconds(t, r, "shutdown-timeout"); grace < stop+15*time.Second {
+				t.Errorf("%s to stop, want the %s that draining and stopping take, and some more", grace, stop)
 			}
 			for _, constraint := range deployment.Spec.Template.Spec.TopologySpreadConstraints {
 				if constraint.LabelSelector == nil {
@@ -48,6 +51,15 @@ func TestAvailability(t *testing.T) {
 	if strategy.MaxUnavailable.IntValue() != 0 || strategy.MaxSurge.IntValue() != 1 {
 		t.Errorf("roll-out %v, want none unavailable and one more", strategy)
 	}
+}
+
+func seconds(t *testing.T, r release, flag string) time.Duration {
+	t.Helper()
+	value, err := time.ParseDuration(flagOf(t, r, flag))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
 }
 
 func scaled(t *testing.T, share *intstr.IntOrString, of int) int {
@@ -117,10 +129,26 @@ func TestNetworkPolicy(t *testing.T) {
 		}},
 		{Ports: []networkingv1.NetworkPolicyPort{port(443, corev1.ProtocolTCP), port(6443, corev1.ProtocolTCP)}},
 	}
+	// injectors are where a router in mode forward may go beside.
+	injectors := func(peers ...networkingv1.NetworkPolicyPeer) []networkingv1.NetworkPolicyEgressRule {
+		return append(slices.Clone(egress), networkingv1.NetworkPolicyEgressRule{
+			Ports: []networkingv1.NetworkPolicyPort{port(443, corev1.ProtocolTCP), port(15017, corev1.ProtocolTCP)}, To: peers,
+		})
+	}
+	controlPlane := networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+		{Key: metadataName, Operator: metav1.LabelSelectorOpIn, Values: []string{"istio-system"}},
+	}}}
 	cases := map[string]struct {
-		args []string
-		want []networkingv1.NetworkPolicyIngressRule
+		args   []string
+		want   []networkingv1.NetworkPolicyIngressRule
+		egress []networkingv1.NetworkPolicyEgressRule // the one above where there is none
 	}{
+		"injectors can be reached where control planes are": {
+			args: set("mode=forward"), want: webhookOnly, egress: injectors(controlPlane),
+		},
+		"injectors that may be anywhere can be reached anywhere": {
+			args: append(set("mode=forward"), "--set-json", "forward.controlPlaneNamespaces=[]"), want: webhookOnly, egress: injectors(),
+		},
 		"nobody reads the metrics, and nothing but the webhook is open": {want: webhookOnly},
 		"the metrics are for those who are named": {
 			args: []string{"--set-json", `networkPolicy.metricsFrom=[{"namespaceSelector":{"matchLabels":{"` + metadataName + `":"monitoring"}}}]`},
@@ -136,7 +164,11 @@ func TestNetworkPolicy(t *testing.T) {
 			if diff := cmp.Diff(tc.want, spec.Ingress); diff != "" {
 				t.Errorf("ingress (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(egress, spec.Egress); diff != "" {
+			want := tc.egress
+			if want == nil {
+				want = egress
+			}
+			if diff := cmp.Diff(want, spec.Egress); diff != "" {
 				t.Errorf("egress (-want +got):\n%s", diff)
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/revision-router/revision-router/internal/config"
 	"github.com/revision-router/revision-router/routing"
@@ -42,7 +43,16 @@ func TestPolicyIsTheOneOfTheValues(t *testing.T) {
 		"namespaces-by-default": changed(func(p *config.RouterPolicy) {
 			p.Unresolved, p.NoMesh = routing.Warn, routing.Deny
 		}),
+		"forward": changed(func(p *config.RouterPolicy) {
+			p.Precedence = config.Precedence{{
+				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "shop"}}, Precedence: config.PodFirst,
+			}}
+		}),
+		"forward-everywhere": changed(func(p *config.RouterPolicy) {
+			p.Precedence = config.Precedence{{Precedence: config.PodFirst}}
+		}),
 		"policy": {
+			Precedence: config.Default().Precedence,
 			APIVersion: config.APIVersion, Kind: config.Kind, Unresolved: routing.Warn, NoMesh: routing.Deny,
 			Rules: map[skew.Rule]skew.Level{
 				skew.CNISkew: skew.Warn, skew.InUseDelete: skew.Off, skew.UnknownVersion: skew.Off, skew.ZTunnelDrain: skew.Deny,
@@ -67,7 +77,7 @@ func TestPolicyIsTheOneOfTheValues(t *testing.T) {
 // What is set to null is left to the router, whose default then holds.
 func TestPolicyWithoutAFieldHasTheRoutersDefault(t *testing.T) {
 	for _, field := range []string{
-		"unresolved", "noMesh", "rules", "controlPlaneVersion", "cni", "cni.maxAhead", "ztunnel", "ztunnel.drainSeconds",
+		"unresolved", "noMesh", "precedence", "rules", "controlPlaneVersion", "cni", "cni.maxAhead", "ztunnel", "ztunnel.drainSeconds",
 		"operatorServiceAccounts",
 	} {
 		t.Run(field, func(t *testing.T) {

@@ -1,18 +1,12 @@
 package charts_test
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/revision-router/revision-router/charts"
@@ -56,7 +50,7 @@ func granted(t *testing.T, r release) []permission {
 	}
 	for _, role := range all[*rbacv1.Role](r) {
 		for _, rule := range role.Rules {
-			list = append(list, expand(r.namespace, rule)...)
+			list = append(list, expand(role.Namespace, rule)...)
 		}
 	}
 	return list
@@ -70,9 +64,18 @@ func TestPermissionsAreThoseOfTheMarkersInTheCode(t *testing.T) {
 		// without takes away what the code does not do with these values.
 		without func(*testing.T, map[string][]permission)
 	}{
-		"where changes are judged":                 {without: func(*testing.T, map[string][]permission) {}},
-		"where changes are not judged":             {args: set("changes.enabled=false"), without: withoutChanges},
-		"where cert-manager keeps the certificate": {args: set("certs.provider=cert-manager"), without: withoutCA},
+		"where changes are judged":                 {without: withoutForward},
+		"where changes are not judged":             {args: set("changes.enabled=false"), without: both(withoutForward, withoutChanges)},
+		"where cert-manager keeps the certificate": {args: set("certs.provider=cert-manager"), without: both(withoutForward, withoutCA)},
+		"where the router injects":                 {args: set("mode=forward"), without: inControlPlanes("istio-system")},
+		"where the router injects for two control planes": {
+			args:    set("mode=forward", "forward.controlPlaneNamespaces={a,b}", "certs.provider=cert-manager"),
+			without: both(withoutCA, inControlPlanes("a", "b")),
+		},
+		"where the router injects for control planes anywhere": {
+			args:    append(set("mode=forward", "changes.enabled=false"), "--set-json", "forward.controlPlaneNamespaces=[]"),
+			without: withoutChanges,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := markers(t, "..")
@@ -96,6 +99,48 @@ func TestPermissionsAreThoseOfTheMarkersInTheCode(t *testing.T) {
 	}
 }
 
+func both(first, second func(*testing.T, map[string][]permission)) func(*testing.T, map[string][]permission) {
+	return func(t *testing.T, found map[string][]permission) {
+		t.Helper()
+		first(t, found)
+		second(t, found)
+	}
+}
+
+// forwardFile holds the markers of what is followed in mode forward only.
+const forwardFile = "internal/mesh/forward.go"
+
+// withoutForward takes away what only a router that injects does.
+func withoutForward(t *testing.T, found map[string][]permission) {
+	t.Helper()
+	if len(found[forwardFile]) == 0 {
+		t.Errorf("no marker in %s: this test leaves out a file that has moved", forwardFile)
+	}
+	delete(found, forwardFile)
+}
+
+// inControlPlanes puts what is followed in namespaces of control planes into these: markers cannot name them.
+func inControlPlanes(namespaces ...string) func(*testing.T, map[string][]permission) {
+	return func(t *testing.T, found map[string][]permission) {
+		t.Helper()
+		var narrow []permission
+		for _, p := range found[forwardFile] {
+			if p.resource == "validatingwebhookconfigurations" {
+				narrow = append(narrow, p) // these have no namespace
+				continue
+			}
+			for _, namespace := range namespaces {
+				p.scope = namespace
+				narrow = append(narrow, p)
+			}
+		}
+		if len(narrow) == len(found[forwardFile]) && len(namespaces) > 1 {
+			t.Errorf("nothing in %s is followed in a namespace", forwardFile)
+		}
+		found[forwardFile] = narrow
+	}
+}
+
 // withoutChanges takes away what only the validation of changes needs, for a chart that installs no webhook for it:
 // the source of the skew rules is not started then, and there is no validating configuration to keep a CA bundle in.
 func withoutChanges(t *testing.T, found map[string][]permission) {
@@ -107,6 +152,9 @@ func withoutChanges(t *testing.T, found map[string][]permission) {
 		delete(found, file)
 	}
 	for file, permissions := range found {
+		if file == forwardFile {
+			continue
+		}
 		found[file] = slices.DeleteFunc(permissions, func(p permission) bool {
 			return p.resource == "validatingwebhookconfigurations"
 		})
@@ -134,130 +182,16 @@ func narrowed(permissions []permission) []permission {
 	})
 }
 
-// markers collects the +kubebuilder:rbac markers of the Go files below root that are compiled into the router, by file.
-func markers(t *testing.T, root string) map[string][]permission {
-	t.Helper()
-	found := map[string][]permission{}
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := entry.Name()
-		if entry.IsDir() {
-			if path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "test" || name == "tools") {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
-			return nil
-		}
-		source, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		file := filepath.ToSlash(strings.TrimPrefix(path, root+string(filepath.Separator)))
-		for lines := bufio.NewScanner(bytes.NewReader(source)); lines.Scan(); {
-			_, marker, isMarker := strings.Cut(strings.TrimSpace(lines.Text()), "+kubebuilder:rbac:")
-			if !isMarker {
-				continue
-			}
-			permissions, err := parseMarker(marker)
-			if err != nil {
-				return fmt.Errorf("%s: %w", path, err)
-			}
-			found[file] = append(found[file], permissions...)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
-}
-
-// parseMarker reads what follows "+kubebuilder:rbac:": arguments separated by commas, values by semicolons, with
-// quotes around what controller-gen would read otherwise.
-func parseMarker(marker string) ([]permission, error) {
-	var rule rbacv1.PolicyRule
-	scope := ""
-	for argument := range strings.SplitSeq(marker, ",") {
-		key, text, found := strings.Cut(argument, "=")
-		if !found {
-			return nil, fmt.Errorf("marker %q: no value in %q", marker, argument)
-		}
-		var values []string
-		for value := range strings.SplitSeq(strings.Trim(text, "{}"), ";") {
-			values = append(values, strings.Trim(value, "\"`"))
-		}
-		switch key {
-		case "groups":
-			rule.APIGroups = values
-		case "resources":
-			rule.Resources = values
-		case "resourceNames":
-			rule.ResourceNames = values
-		case "verbs":
-			rule.Verbs = values
-		case "namespace":
-			scope = values[0]
-		default:
-			return nil, fmt.Errorf("marker %q: unknown argument %q", marker, key)
-		}
-	}
-	permissions := expand(scope, rule)
-	if len(permissions) == 0 {
-		return nil, fmt.Errorf("marker %q: groups, resources and verbs are required", marker)
-	}
-	return permissions, nil
-}
-
-func TestParseMarker(t *testing.T) {
-	cases := map[string]struct {
-		marker  string
-		want    []permission
-		wantErr string
-	}{
-		"every combination of the lists": {
-			marker: `groups="",resources=namespaces;pods,verbs=get;list`,
-			want: []permission{
-				{resource: "namespaces", verb: "get"},
-				{resource: "namespaces", verb: "list"},
-				{resource: "pods", verb: "get"},
-				{resource: "pods", verb: "list"},
-			},
-		},
-		"a name and a namespace": {
-			marker: `groups="",resources=secrets,resourceNames=ca,verbs=get,namespace=here`,
-			want:   []permission{{scope: "here", resource: "secrets", name: "ca", verb: "get"}},
-		},
-		"a marker without verbs is refused": {marker: "groups=apps,resources=deployments", wantErr: "are required"},
-		"a misspelt argument is refused":    {marker: "group=apps", wantErr: `unknown argument "group"`},
-		"an argument without a value is refused": {
-			marker: "groups", wantErr: "no value",
-		},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			got, err := parseMarker(tc.marker)
-			if tc.wantErr != "" {
-				if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
-					t.Fatalf("error %v, want one with %q", err, tc.wantErr)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(permission{})); diff != "" {
-				t.Errorf("permissions (-want +got):\n%s", diff)
-			}
+func TestPermissionsAreNarrow(t *testing.T) {
+	for _, mode := range []string{"guard", "forward"} {
+		t.Run(mode, func(t *testing.T) {
+			areNarrow(t, renderAs(t, charts.Options{Namespace: "elsewhere", Args: set("fullnameOverride=guard", "mode="+mode)}))
 		})
 	}
 }
 
-func TestPermissionsAreNarrow(t *testing.T) {
-	r := renderAs(t, charts.Options{Namespace: "elsewhere", Args: set("fullnameOverride=guard")})
+func areNarrow(t *testing.T, r release) {
+	t.Helper()
 	writing := []string{"update", "patch", "delete", "deletecollection"}
 	for _, p := range granted(t, r) {
 		if strings.Contains(p.group+p.resource+p.verb, "*") {
@@ -277,6 +211,7 @@ func TestPermissionsAreNarrow(t *testing.T) {
 			"validatingwebhookconfigurations": flagOf(t, r, "validating-webhook"),
 			"secrets":                         flagOf(t, r, "ca-secret"),
 			"leases":                          flagOf(t, r, "lease"),
+			"configmaps":                      "istio-ca-root-cert",
 		}[p.resource]
 		if p.name != want {
 			t.Errorf("%s: the router uses %q", p, want)

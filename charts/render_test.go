@@ -145,6 +145,14 @@ func TestNotes(t *testing.T) {
 			args: set("certs.provider=cert-manager"),
 			want: []string{"kubectl -n revision-router get certificate revision-router-tls"},
 		},
+		"a router that injects says what must not inject besides, and how to go back": {
+			args: set("mode=forward"),
+			want: []string{
+				"in forward mode: the router injects,", "and none of Istio's own webhooks is in the way", "custom-columns=NAME:",
+				"failurePolicy is Fail", `"operatorManageWebhooks":false`,
+			},
+			wantNot: []string{"It is called before Istio"},
+		},
 		"a policy that refuses nothing needs no hint how to try it": {
 			args:    set("policy.unresolved=Warn"),
 			wantNot: []string{"policy.unresolved"},

@@ -75,12 +75,34 @@ func matching(t testing.TB, s subject, configurations ...*admissionregistrationv
 	var names []string
 	for _, configuration := range configurations {
 		for _, webhook := range configuration.Webhooks {
-			if selects(webhook.NamespaceSelector, s.namespace) && selects(webhook.ObjectSelector, s.pod) {
+			if selects(webhook.NamespaceSelector, s.namespace) && selects(webhook.ObjectSelector, s.pod) && meets(t, webhook, s.pod) {
 				names = append(names, webhook.Name)
 			}
 		}
 	}
 	return names
+}
+
+// meets evaluates the conditions of a webhook for a pod that is neither in the node's network nor a mirror. That the
+// API server reads them alike is what TestWithoutARouterOnlyPodsThatIstioInjectsWait shows.
+func meets(t testing.TB, webhook admissionregistrationv1.MutatingWebhook, pod labels.Set) bool {
+	t.Helper()
+	for _, condition := range webhook.MatchConditions {
+		expression, negated := strings.CutPrefix(condition.Expression, "!(")
+		var met bool
+		switch inject := pod[routing.LabelInject]; {
+		case strings.HasSuffix(strings.TrimSuffix(expression, ")"), `.orValue("") != "false"`):
+			met = inject != "false"
+		case strings.HasSuffix(strings.TrimSuffix(expression, ")"), `.orValue("") == "true"`):
+			met = inject == "true"
+		default:
+			t.Fatalf("%s: no such condition is known: %s", webhook.Name, condition.Expression)
+		}
+		if met == negated {
+			return false
+		}
+	}
+	return true
 }
 
 // entries shortens the names of the router's webhooks.

@@ -1,17 +1,13 @@
 package charts_test
 
 import (
-	"encoding/json"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"sigs.k8s.io/yaml"
 
 	"github.com/revision-router/revision-router/charts"
 	"github.com/revision-router/revision-router/test/cluster"
@@ -23,12 +19,20 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		want string
 	}{
 		"a key that does not exist":               {set("replicas=3"), "additional properties 'replicas' not allowed"},
+		"a mode that does not exist":              {set("mode=Forward"), "at '/mode': value must be one of 'guard', 'forward'"},
+		"a precedence that does not exist":        {set("policy.precedence=Revision"), "at '/policy/precedence': value must be one of 'Namespace', 'Pod'"},
+		"a rule of precedence without one":        {[]string{"--set-json", `policy.precedence=[{"namespaceSelector":{}}]`}, "missing property 'precedence'"},
+		"a control plane in no namespace":         {set("forward.controlPlaneNamespaces={Istio}"), "at '/forward/controlPlaneNamespaces/0': 'Istio' does not match"},
+		"bodies without room for one":             {set("server.maxBodyMemory=27Mi"), "at '/server/maxBodyMemory': '27Mi' does not match pattern"},
+		"a drain in minutes":                      {set("server.drainDelay=1m"), "at '/server/drainDelay': '1m' does not match pattern"},
+		"clients without a name":                  {[]string{"--set-json", "server.clientCA.names=[]"}, "at '/server/clientCA/names': minItems"},
+		"no injector's port":                      {[]string{"--set-json", "networkPolicy.injectorPorts=[]"}, "at '/networkPolicy/injectorPorts': minItems"},
 		"a key that does not exist, further down": {set("webhook.timeout=3"), "at '/webhook': additional properties 'timeout' not allowed"},
 		"no replica at all":                       {set("replicaCount=0"), "at '/replicaCount': minimum: got 0, want 1"},
 		"a negative number of replicas":           {set("replicaCount=-1"), "at '/replicaCount': minimum: got -1, want 1"},
 		"a timeout of nothing":                    {set("webhook.timeoutSeconds=0"), "at '/webhook/timeoutSeconds': minimum: got 0, want 1"},
 		"a timeout that uses up the request":      {set("webhook.timeoutSeconds=31"), "at '/webhook/timeoutSeconds': maximum: got 31, want 10"},
-		"a failure policy in lower case":          {set("webhook.failurePolicy=ignore"), "at '/webhook/failurePolicy': value must be one of 'Fail', 'Ignore'"},
+		"a failure policy in lower case":          {set("webhook.failurePolicy=ignore"), "at '/webhook/failurePolicy': value must be one of 'Fail', 'Ignore', <nil>"},
 		"a reinvocation policy that does not exist": {
 			set("webhook.reinvocationPolicy=Always"), "at '/webhook/reinvocationPolicy': value must be one of 'IfNeeded', 'Never'",
 		},
@@ -77,6 +81,33 @@ func TestContradictoryValuesAreRefused(t *testing.T) {
 		args []string
 		want string
 	}{
+		"nobody who injects": {
+			set("mode=forward", "webhook.failurePolicy=Ignore"), "webhook.failurePolicy: Ignore would start pods without their sidecar",
+		},
+		"no time for a second call": {
+			set("mode=forward", "webhook.timeoutSeconds=2"), "webhook.timeoutSeconds: 2 leaves no time to call the injector a second time",
+		},
+		"a precedence that nobody has": {
+			set("policy.precedence=Pod"), "policy.precedence: Pod has no effect in mode guard",
+		},
+		"a precedence that nobody has, in a rule": {
+			[]string{"--set-json", `policy.precedence=[{"precedence":"Namespace"},{"precedence":"Pod"}]`}, "policy.precedence: Pod has no effect in mode guard",
+		},
+		"no time to stop": {
+			set("server.drainDelay=30s"), "terminationGracePeriodSeconds: 40 must be above server.drainDelay and server.shutdownTimeout, 40 seconds together",
+		},
+		"more requests than connections": {
+			set("server.maxConcurrent=2000"), "server.maxConcurrent: 2000 must be below server.maxConnections, 2000",
+		},
+		"CAs of clients in two places": {
+			set("server.clientCA.configMap=a", "server.clientCA.secret=b"), "server.clientCA: configMap and secret exclude each other.",
+		},
+		"the mode in a flag": {
+			set("extraArgs={--mode=forward}"), "extraArgs: --mode is set by the chart. Use mode instead.",
+		},
+		"the drain in a flag": {
+			set("extraArgs={--drain-delay=1s}"), "extraArgs: --drain-delay is set by the chart. Use server.drainDelay instead.",
+		},
 		"a label of Istio's on the webhook configuration": {
 			set(`commonLabels.istio\.io/rev=canary`), "commonLabels: istio.io/rev must not be set: istiod takes labelled objects for its own",
 		},
@@ -162,78 +193,6 @@ func TestContradictoryValuesAreRefused(t *testing.T) {
 				t.Errorf("%s\nwant in it: %s", got, tc.want)
 			}
 		})
-	}
-}
-
-// keywords are those of a JSON Schema that say which keys there are.
-type keywords struct {
-	Properties           map[string]keywords `json:"properties"`
-	AdditionalProperties json.RawMessage     `json:"additionalProperties"`
-	Items                *keywords           `json:"items"`
-	Type                 json.RawMessage     `json:"type"`
-}
-
-func TestSchemaAndValuesHaveTheSameKeys(t *testing.T) {
-	var root keywords
-	if err := json.Unmarshal(chartFile(t, "values.schema.json"), &root); err != nil {
-		t.Fatal(err)
-	}
-	var values map[string]any
-	if err := yaml.UnmarshalStrict(chartFile(t, "values.yaml"), &values); err != nil {
-		t.Fatal(err)
-	}
-	// What Helm adds where another chart depends on this one.
-	delete(root.Properties, "global")
-	delete(root.Properties, "enabled")
-	compareKeys(t, "", root, values)
-}
-
-func compareKeys(t *testing.T, path string, s keywords, values map[string]any) {
-	t.Helper()
-	inSchema := slices.Sorted(maps.Keys(s.Properties))
-	if diff := cmp.Diff(inSchema, slices.Sorted(maps.Keys(values))); diff != "" {
-		t.Errorf("keys of %q (-schema +values):\n%s", path, diff)
-	}
-	// The keys of these are chosen by who sets them.
-	free := []string{"resources", "policy.rules"}
-	for key, property := range s.Properties {
-		child, isMap := values[key].(map[string]any)
-		if isMap && len(property.Properties) > 0 && !slices.Contains(free, path+key) {
-			compareKeys(t, path+key+".", property, child)
-		}
-	}
-}
-
-// A key that nobody knows must be an error at every level, or a misspelt value would silently mean the default.
-func TestSchemaIsClosed(t *testing.T) {
-	var document struct {
-		keywords
-		Definitions map[string]keywords `json:"definitions"`
-	}
-	if err := json.Unmarshal(chartFile(t, "values.schema.json"), &document); err != nil {
-		t.Fatal(err)
-	}
-	open := []string{"/global", "#kubernetes"}
-	var walk func(path string, s keywords)
-	walk = func(path string, s keywords) {
-		if strings.Contains(string(s.Type), "object") {
-			switch text := string(s.AdditionalProperties); {
-			case text == "":
-				t.Errorf("%s does not say whether it takes further keys", path)
-			case text == "true" && !slices.Contains(open, path):
-				t.Errorf("%s takes any key", path)
-			}
-		}
-		for key, property := range s.Properties {
-			walk(path+"/"+key, property)
-		}
-		if s.Items != nil {
-			walk(path+"[]", *s.Items)
-		}
-	}
-	walk("", document.keywords)
-	for name, definition := range document.Definitions {
-		walk("#"+name, definition)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/revision-router/revision-router/internal/mesh"
 	"github.com/revision-router/revision-router/internal/metrics"
 	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/webhook"
@@ -103,7 +104,7 @@ func (o *ForwardOptions) dial() (func(ctx context.Context, network, address stri
 }
 
 // newForwarding makes what passes pods on; nothing in guard mode.
-func (s shared) newForwarding(injectors webhook.InjectorSource) (webhook.Forwarding, error) {
+func (s shared) newForwarding(source *mesh.Source) (webhook.Forwarding, error) {
 	if s.options.Forward.mode() != routing.Forward {
 		return webhook.Forwarding{}, nil
 	}
@@ -119,5 +120,8 @@ func (s shared) newForwarding(injectors webhook.InjectorSource) (webhook.Forward
 	if err := (metrics.Circuits{Circuits: client.Circuits}).Register(s.registry); err != nil {
 		return webhook.Forwarding{}, err
 	}
-	return webhook.Forwarding{Client: client, Injectors: injectors, Recorder: recorder}, nil
+	if err := (metrics.ForwardState{Mesh: source.Mesh}).Register(s.registry); err != nil {
+		return webhook.Forwarding{}, err
+	}
+	return webhook.Forwarding{Client: client, Injectors: source, Recorder: recorder}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	"github.com/revision-router/revision-router/internal/mesh"
+	"github.com/revision-router/revision-router/internal/sail"
 	"github.com/revision-router/revision-router/routing"
 )
 
@@ -47,14 +48,20 @@ func (g *overlapGate) checker(others map[string]healthz.Checker) healthz.Checker
 		if err := g.describe(m, g.overlaps()); err != nil {
 			return err
 		}
-		for _, check := range others {
-			if check(r) != nil {
-				return nil // the replica is not ready anyway, so that this counts for nothing
-			}
+		if allContent(others, r) { // else the replica is not ready anyway
+			g.passed.Store(true)
 		}
-		g.passed.Store(true)
 		return nil
 	}
+}
+
+func allContent(checks map[string]healthz.Checker, r *http.Request) bool {
+	for _, check := range checks {
+		if check(r) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // remark is what overlaps now, where that does not keep the replica from being ready.
@@ -73,7 +80,7 @@ func (g *overlapGate) published() {
 	for _, o := range now {
 		if !slices.Contains(g.logged, o) {
 			g.log.Info("a webhook of Istio's injects pods that the router injects as well", "configuration", o.Configuration,
-				"webhook", o.Webhook, "wanted", o.Wanted, "ready", g.passed.Load(), "next", nextFor(m, o))
+				"webhook", o.Webhook, "wanted", o.Wanted, "ready", g.passed.Load(), "next", o.Remedy(m).String())
 		}
 	}
 	for _, o := range g.logged {
@@ -91,34 +98,10 @@ func (g *overlapGate) describe(m *routing.Mesh, found []mesh.Overlap) error {
 	}
 	var what, next []string
 	for _, o := range found {
-		what = append(what, fmt.Sprintf("webhook %s of MutatingWebhookConfiguration %s (pods that ask for %s)", o.Webhook, o.Configuration, o.Wanted))
-		if command := nextFor(m, o); !slices.Contains(next, command) {
+		what = append(what, o.String())
+		if command := o.Remedy(m).String(); !slices.Contains(next, command) {
 			next = append(next, command)
 		}
 	}
-	return fmt.Errorf("these inject pods that the router injects as well, and two injectors can break a pod: %s. Next: %s",
-		strings.Join(what, ", "), strings.Join(next, "; "))
-}
-
-// nextFor is what takes the webhook away.
-func nextFor(m *routing.Mesh, o mesh.Overlap) string {
-	found := m.Resolve(o.Wanted)
-	revision := found.Revision
-	if found.Meant != nil {
-		revision = found.Meant
-	}
-	show := "kubectl get mutatingwebhookconfiguration " + o.Configuration + " --show-labels"
-	if revision == nil {
-		return show
-	}
-	owner := "istiorevision " + revision.Name
-	if revision.Istio != "" {
-		owner = "istio " + revision.Istio
-	}
-	if revision.Unroutable == routing.TooOld {
-		return "update " + owner + " to 1.28 or later, before which tags have webhooks of their own whatever the values say; until then " +
-			"run the router with --mode=" + guardMode
-	}
-	return "kubectl patch " + owner + ` --type=merge -p '{"spec":{"values":{"global":{"operatorManageWebhooks":true}}}}'` +
-		"; if the webhook stays after that, somebody else has made it: " + show
+	return fmt.Errorf("these inject %s: %s. Next: %s", sail.OverlapHarm, strings.Join(what, ", "), strings.Join(next, "; "))
 }

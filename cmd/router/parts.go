@@ -110,26 +110,34 @@ type none struct{}
 
 func (none) Register(webhook.Registrar) {}
 
-// newChangeValidator serves the validating webhooks; start follows what they need to know. It has no part in
+// newInventory follows what runs; nil where changes are not judged, which are what it may be read for. It has no part in
 // readiness: a router that may not list pods, say, still routes them, and refuses changes with what is missing.
-func (s shared) newChangeValidator() (_ registrant, start func(context.Context) error, _ error) {
+func (s shared) newInventory() (*mesh.Skew, error) {
 	if !s.options.Changes {
-		return none{}, idle, nil
+		return nil, nil //nolint:nilnil // nothing is followed
 	}
 	source, err := mesh.NewSkew(mesh.SkewOptions{Config: s.api, Log: s.log.WithName("inventory")})
 	if err != nil {
-		return nil, nil, fmt.Errorf("watching what runs: %w", err)
+		return nil, fmt.Errorf("watching what runs: %w", err)
+	}
+	return source, nil
+}
+
+// newChangeValidator serves the validating webhooks; start follows what they need to know.
+func (s shared) newChangeValidator(inventory *mesh.Skew) (_ registrant, start func(context.Context) error, _ error) {
+	if inventory == nil {
+		return none{}, idle, nil
 	}
 	recorder, err := metrics.NewChangeRecorder(s.registry)
 	if err != nil {
 		return nil, nil, err
 	}
 	return webhook.NewChangeValidator(webhook.ChangeValidatorOptions{
-		Mesh:     source,
+		Mesh:     inventory,
 		Policy:   func() skew.Policy { return s.policy.Policy().Skew() },
 		Recorder: recorder,
 		Log:      s.log.WithName("changes"),
-	}), source.Start, nil
+	}), inventory.Start, nil
 }
 
 // idle is a part that has nothing to do.

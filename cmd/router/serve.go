@@ -79,8 +79,15 @@ func run(ctx context.Context, o Options, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	changes, followChanges, err := common.newChangeValidator()
+	inventory, err := common.newInventory()
 	if err != nil {
+		return err
+	}
+	changes, followChanges, err := common.newChangeValidator(inventory)
+	if err != nil {
+		return err
+	}
+	if err := common.registerMesh(source, inventory); err != nil {
 		return err
 	}
 	pods.Register(serving.server)
@@ -91,8 +98,7 @@ func run(ctx context.Context, o Options, log logr.Logger) error {
 	return runAll(ctx, serving.drain,
 		serving.server.Start, serving.registration.Start, serving.followClients,
 		source.Start, certificates.Start, policy.Start, followChanges,
-		httpServer(o.HealthAddress, serving.healthHandler()),
-		httpServer(o.MetricsAddress, metricsHandler(common.registry)),
+		httpServer(o.HealthAddress, serving.healthHandler()), httpServer(o.MetricsAddress, metricsHandler(common.registry)),
 	)
 }
 

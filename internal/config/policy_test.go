@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,5 +147,30 @@ func TestNewStoreRefusesABadFileAtStart(t *testing.T) {
 	store, err := NewStore("", testr.New(t))
 	if err != nil || !cmp.Equal(store.Policy(), Default()) {
 		t.Errorf("no file: %v, %v", store, err)
+	}
+}
+
+func TestStoreTellsOfEachPolicyThatComesIntoForce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "policy.yaml")
+	write := func(precedence string) {
+		t.Helper()
+		text := "apiVersion: revision-router.io/v1alpha1\nkind: RouterPolicy\nprecedence: " + precedence + "\n"
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("Namespace")
+	store, err := NewStore(path, testr.New(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []First
+	store.OnChange(func(p RouterPolicy) { told = append(told, p.Precedence[0].Precedence) })
+	for _, precedence := range []string{"Namespace", "Pod", "Pod", "Nobody", "Namespace"} {
+		write(precedence)
+		store.Reload()
+	}
+	if !slices.Equal(told, []First{PodFirst, NamespaceFirst}) {
+		t.Errorf("told of %v, want each policy that came into force after the first", told)
 	}
 }

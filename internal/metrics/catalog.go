@@ -107,7 +107,7 @@ func Catalog() []Metric {
 // described finds a metric of the catalog. A name that is not in it is a bug that no recorder survives, and so no
 // test.
 func described(name string) Metric {
-	rows := append(Catalog(), ForwardCatalog()...)
+	rows := slices.Concat(Catalog(), ForwardCatalog(), MeshCatalog())
 	return rows[slices.IndexFunc(rows, func(m Metric) bool { return m.Name == prefix+name })]
 }
 

@@ -29,14 +29,16 @@ const (
 	otherRevision = "other"
 )
 
-// ForwardCatalog lists the metrics of forward mode, which are there only in that mode, and for a revision from the first
-// pod on that was sent to it.
+// ForwardCatalog lists the metrics of forward mode, which are there only in that mode. Those of the first four are there for
+// a revision from the first pod on that was sent to it, the others from the first snapshot on.
 func ForwardCatalog() []Metric {
 	rows := []Metric{
 		{forwards, Counter, []string{"revision", "result"}, "Pods passed on to the injector of a revision, by what came of it."},
 		{forwardRetries, Counter, []string{"revision"}, "Reviews sent to an injector a second time, because the first connection failed."},
 		{forwardDuration, Histogram, []string{"revision"}, "Time from a pod being decided upon to the injector's answer, or to giving up."},
 		{forwardCircuit, Gauge, []string{"revision"}, "1 while the injector does not answer and is left alone apart from a probe each second."},
+		{revisionRoutable, Gauge, []string{"revision"}, "1 for a revision of the Sail Operator that takes pods, 0 for one that does not."},
+		{unroutableRevisions, Gauge, []string{"reason"}, "Revisions that take no pods, by why."},
 	}
 	for i := range rows {
 		rows[i].Name = prefix + rows[i].Name

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/webhook/forward"
 )
 
@@ -24,6 +25,10 @@ func newForwardRig(t *testing.T, circuits ...forward.Circuit) (*ForwardRecorder,
 		t.Fatal(err)
 	}
 	if err := (Circuits{func() []forward.Circuit { return circuits }}).Register(r.registry); err != nil {
+		t.Fatal(err)
+	}
+	m := routing.NewMesh(routing.Objects{Mode: routing.Forward, Revisions: []routing.Revision{{Name: "x", Origin: routing.Sail}}})
+	if err := (ForwardState{Mesh: func() *routing.Mesh { return m }}).Register(r.registry); err != nil {
 		t.Fatal(err)
 	}
 	return recorder, r

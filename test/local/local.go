@@ -31,6 +31,9 @@ const (
 	helmPackage = "helm.sh/helm/v4/cmd/helm"
 )
 
+// binaryName is that of the program under test.
+const binaryName = "router"
+
 // Options say how to set up.
 type Options struct {
 	// Log gets the progress, one line per step.
@@ -120,6 +123,17 @@ func (e *Environment) Scenario(out io.Writer) scenario.Env {
 	return scenario.Env{Config: e.Cluster.Config(), Injectors: e.injectors.ClientConfig, Out: out}
 }
 
+// Run runs the router's own commands, such as status, against the cluster, and returns what they print.
+func (e *Environment) Run(ctx context.Context, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, filepath.Join(e.dir, binaryName), args...) //nolint:gosec // the arguments are ours
+	command.Env = append(os.Environ(), "KUBECONFIG="+e.Cluster.Kubeconfig())
+	output, err := command.CombinedOutput()
+	if err != nil {
+		return string(output), fmt.Errorf("router %s: %w\n%s", strings.Join(args, " "), err, output)
+	}
+	return string(output), nil
+}
+
 // RouterLog is the path of the router's log.
 func (e *Environment) RouterLog() string { return filepath.Join(e.dir, "router.log") }
 
@@ -146,7 +160,7 @@ func (e *Environment) Close() error {
 
 // buildRouter builds the program under test from this checkout.
 func buildRouter(ctx context.Context, dir string, tags []string) (string, error) {
-	binary := filepath.Join(dir, "router")
+	binary := filepath.Join(dir, binaryName)
 	//nolint:gosec // the arguments are ours
 	build := exec.CommandContext(ctx, "go", "build", "-tags="+strings.Join(tags, ","), "-o", binary,
 		"github.com/revision-router/revision-router/cmd/router")

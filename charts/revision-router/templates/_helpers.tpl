@@ -107,15 +107,40 @@ schema admits only quantities that this reads.
 {{- end -}}
 
 {{/*
-Namespaces that are never intercepted, in a fixed order. Where the router's certificate comes from cert-manager, so that
-neither waits for the other, whatever the values say.
+Namespaces that are never intercepted, in a fixed order. Where the router's certificate comes from cert-manager, that too,
+so that neither waits for the other, whatever the values say; in mode forward likewise the control planes'.
 */}}
 {{- define "revision-router.exemptNamespaces" -}}
 {{- $always := list .Release.Namespace "kube-node-lease" "kube-public" "kube-system" -}}
 {{- if eq .Values.certs.provider "cert-manager" -}}
 {{- $always = append $always "cert-manager" -}}
 {{- end -}}
+{{- if eq .Values.mode "forward" -}}
+{{- $always = concat $always .Values.forward.controlPlaneNamespaces -}}
+{{- end -}}
 {{- concat $always .Values.exemptNamespaces | uniq | sortAlpha | toYaml -}}
+{{- end -}}
+
+{{/* What --exclude-namespace takes: the namespaces that every entry of the webhook configuration leaves out. */}}
+{{- define "revision-router.excludedNamespaces" -}}
+{{- include "revision-router.exemptNamespaces" . | fromYamlArray | join "," -}}
+{{- end -}}
+
+{{- define "revision-router.failurePolicy" -}}
+{{- default (ternary "Fail" "Ignore" (eq .Values.mode "forward")) .Values.webhook.failurePolicy -}}
+{{- end -}}
+
+{{- define "revision-router.timeoutSeconds" -}}
+{{- default (ternary 10 3 (eq .Values.mode "forward")) .Values.webhook.timeoutSeconds | int -}}
+{{- end -}}
+
+{{/* Whether the API server's certificate is asked for; empty where it is not. */}}
+{{- define "revision-router.clientCA" -}}
+{{- with .Values.server.clientCA -}}
+{{- if or .configMap .secret -}}
+true
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The constraints of the values, each with a selector; empty where there are none. */}}

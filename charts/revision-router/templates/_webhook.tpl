@@ -17,11 +17,13 @@ caBundle: {{ .Values.certs.secret.caBundle | trim | printf "%s\n" | b64enc }}
 {{- end -}}
 
 {{/*
-What all entries about pods have in common. Takes a list: the root context and the last element of the path.
+What all entries about pods have in common. Takes a list: the root context, the last element of the path, and the
+failurePolicy.
 
 matchPolicy Equivalent: a pod that is created through another version of the API would still be seen.
 sideEffects None: true for dry runs as well, since deciding writes nothing.
-failurePolicy Ignore, the default, fails open: without the router pods start as if it had never been installed.
+failurePolicy Ignore, the default of mode guard, fails open: without the router pods start as if it had never been
+installed. Fail, that of mode forward, fails closed: they would start without a sidecar otherwise.
 reinvocationPolicy IfNeeded, the default: a later webhook may change the labels that were judged, and only a second
 look sees what the pod ends up with; it changes nothing where they are the same. A webhook is never called for the
 first time in the second round, so this does not make up for a configuration that sorts after Istio's.
@@ -46,9 +48,54 @@ rules:
     scope: Namespaced
 matchPolicy: Equivalent
 sideEffects: None
-failurePolicy: {{ $root.Values.webhook.failurePolicy }}
+failurePolicy: {{ index . 2 }}
 reinvocationPolicy: {{ $root.Values.webhook.reinvocationPolicy }}
-timeoutSeconds: {{ $root.Values.webhook.timeoutSeconds }}
+timeoutSeconds: {{ include "revision-router.timeoutSeconds" $root }}
+{{- end -}}
+
+{{/*
+One entry about pods, or two of it where the router fails closed: what no injector of Istio's touches must not wait for a
+router that is away, and still gets the router's opinion where one answers. That are pods in the node's network and pods
+that opt out by their label, by istiod's own rules (pkg/kube/inject, injectRequired), and mirrors of static pods, which
+run whatever is answered. An expression that fails counts as the entry's failurePolicy says, so these cannot fail: every field
+is optional in them.
+
+Takes a dict: root; entry, which names the path; namespaces and objects, the requirements beside those of all entries; asks,
+what the pod's label has to say to be injected, in CEL.
+*/}}
+{{- define "revision-router.podEntry" -}}
+{{- $entry := . -}}
+{{- $mayBeInjected := printf "%s && %s && object.metadata.?labels[?\"sidecar.istio.io/inject\"].orValue(\"\") %s"
+  "!object.spec.?hostNetwork.orValue(false)" "!object.metadata.?annotations[?\"kubernetes.io/config.mirror\"].hasValue()" .asks -}}
+{{- if eq (include "revision-router.failurePolicy" .root) "Fail" -}}
+{{- $fails := dict "name" .entry "failurePolicy" "Fail" "condition" "may-be-injected" "expression" $mayBeInjected -}}
+{{- $open := dict "name" (printf "%s-unasked" .entry) "failurePolicy" "Ignore" "condition" "never-injected" "expression" (printf "!(%s)" $mayBeInjected) -}}
+{{- range list $fails $open }}
+{{ include "revision-router.podWebhook" (merge . $entry) }}
+{{- end -}}
+{{- else }}
+{{ include "revision-router.podWebhook" (merge (dict "name" .entry "failurePolicy" "Ignore") $entry) }}
+{{- end -}}
+{{- end -}}
+
+{{- define "revision-router.podWebhook" -}}
+- name: {{ .name }}.pods.revision-router.io
+  {{- include "revision-router.webhook" (list .root .entry .failurePolicy) | nindent 2 }}
+  namespaceSelector:
+    matchExpressions:
+      {{- include "revision-router.notExempt" .root | nindent 6 }}
+      {{- .namespaces | nindent 6 }}
+  objectSelector:
+    matchExpressions:
+      {{- include "revision-router.notOwn" .root | nindent 6 }}
+      {{- with .objects }}
+      {{- . | nindent 6 }}
+      {{- end }}
+  {{- with .condition }}
+  matchConditions:
+    - name: {{ . }}
+      expression: {{ $.expression | quote }}
+  {{- end }}
 {{- end -}}
 
 {{/* Namespaces that must start while the router is down: its own, the system's, those of control planes. */}}
