@@ -37,7 +37,8 @@ as a cluster gave them; those without a status stand for what is declared. --nam
 workloads and Gateways. --watch goes on and shows every change, on a terminal in place.
 
 With --mode=forward the mesh is that of a router that injects by itself: the status then also tells which revisions
-take pods, which of them a tag leads to and why, and how far the rollouts of tags have got.
+take pods, which of them a tag leads to and why, how far the rollouts of tags have got, and which webhooks of Istio's
+are in the way.
 
 -o html writes one page that needs nothing else, to be kept with a change request. -o json and -o yaml are
 documented in docs/spec.md. NO_COLOR is respected.
@@ -58,7 +59,7 @@ const statusExample = `  # The cluster of the current context
   router status -o json | jq -r '.restartCommands[]'
 
   # A mesh that was saved before, without a cluster
-  kubectl get -A -o yaml istios,istiorevisions,istiorevisiontags,istiocnis,ztunnels,namespaces,gateways,gatewayclasses,pods,services,deployments,daemonsets > mesh.yaml
+  kubectl get -A -o yaml istios,istiorevisions,istiorevisiontags,istiocnis,ztunnels,namespaces,gateways,gatewayclasses,pods,services,deployments,daemonsets,mutatingwebhookconfigurations > mesh.yaml
   router status -f mesh.yaml`
 
 type statusOptions struct {

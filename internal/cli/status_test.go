@@ -36,6 +36,7 @@ func statusMeshes() map[string][]string {
 		"healthy": {"-f", meshes + "revisionbased-before.json", "-f", added + "healthy.jsonl"},
 		"upgrade": {"-f", meshes + "revisionbased-during.json", "-f", added + "upgrade.jsonl"},
 		"ambient": {"-f", meshes + "ambient-inplace.json", "-f", added + "ambient.jsonl"},
+		"overlap": {"-f", added + "forward", "-f", added + "overlap", "--mode", "forward"},
 	}
 }
 
@@ -71,13 +72,19 @@ func TestStatusGolden(t *testing.T) {
 func reportOf(t *testing.T, args ...string) (status.Report, outcome) {
 	t.Helper()
 	got := ranCommand(t, "status", "", append(args, "-o", "json")...)
+	return *decodedReport(t, got), got
+}
+
+// decodedReport is what the command has printed with -o json.
+func decodedReport(t *testing.T, got outcome) *status.Report {
+	t.Helper()
 	var r status.Report
 	decoder := json.NewDecoder(strings.NewReader(got.stdout))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&r); err != nil {
 		t.Fatalf("%v in %q, stderr %q", err, got.stdout, got.stderr)
 	}
-	return r, got
+	return &r
 }
 
 // readAll joins files into one text, as standard input would have them.
@@ -97,7 +104,7 @@ func readAll(t *testing.T, files ...string) string {
 
 func TestStatusExitsWithOneForErrorsOnly(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]int{"healthy": 0, "upgrade": ExitRefused, "ambient": ExitRefused} {
+	for name, want := range map[string]int{"healthy": 0, "upgrade": ExitRefused, "ambient": ExitRefused, "overlap": ExitRefused} {
 		r, got := reportOf(t, statusMeshes()[name]...)
 		if got.code != want || r.Summary.Healthy != (want == 0) {
 			t.Errorf("%s: got exit code %d and healthy %t, want %d", name, got.code, r.Summary.Healthy, want)

@@ -4,12 +4,12 @@ import (
 	"bufio"
 	_ "embed"
 	"fmt"
-	"html/template"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/revision-router/revision-router/internal/markup"
 	"github.com/revision-router/revision-router/internal/status"
 	"github.com/revision-router/revision-router/routing/skew"
 )
@@ -48,13 +48,13 @@ type segment struct {
 // versionChip is a version with the colour of its minor.
 type versionChip struct{ Text, Class string }
 
-// writePage writes a report as one page that loads nothing. html/template escapes every value for its place.
+// writePage writes a report as one page that loads nothing. Package markup escapes every value.
 func writePage(out *bufio.Writer, r *status.Report, info pageInfo) error {
-	t, err := template.New("page").Funcs(template.FuncMap{
-		"lower": func(s status.Severity) string { return strings.ToLower(string(s)) },
+	t, err := markup.Parse(pageText, markup.Funcs{
+		"lower": func(args ...any) any { return strings.ToLower(fmt.Sprint(args...)) },
 		// Commands break between words only, unless one is longer than a line.
-		"words": strings.Fields,
-	}).Parse(pageText)
+		"words": func(args ...any) any { return strings.Fields(fmt.Sprint(args...)) },
+	})
 	if err != nil {
 		return fmt.Errorf("reading the template of the page: %w", err)
 	}

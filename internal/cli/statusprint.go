@@ -60,7 +60,8 @@ func screenOf(out io.Writer) screen {
 
 func (p *statusPrinter) report(seen *sight) *status.Report {
 	return status.New(status.Input{
-		Mesh: seen.mesh, Skew: seen.skew, Pods: seen.pods, Policy: p.policy, Namespace: p.options.source.only(),
+		Mesh: seen.mesh, Skew: seen.skew, Pods: seen.pods, Policy: p.policy, Overlaps: seen.overlaps,
+		Namespace: p.options.source.only(),
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/revision-router/revision-router/internal/inventory"
 	"github.com/revision-router/revision-router/internal/manifest"
+	"github.com/revision-router/revision-router/internal/sail"
 	"github.com/revision-router/revision-router/internal/status"
 	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/routing/skew"
@@ -16,10 +17,12 @@ import (
 
 // sight is a mesh at one moment.
 type sight struct {
-	mesh    *routing.Mesh
-	skew    *skew.Mesh
-	pods    []status.Group
-	notices []string
+	mesh *routing.Mesh
+	skew *skew.Mesh
+	pods []status.Group
+	// overlaps are the webhooks of Istio's in the way of a router that injects.
+	overlaps []sail.Overlap
+	notices  []string
 }
 
 // read returns the mesh of the files or the cluster as it is now.
@@ -46,8 +49,9 @@ func (o *statusOptions) read(ctx context.Context, in io.Reader) (*sight, error) 
 type clusterRead struct {
 	set *manifest.Set
 	// forward is what names lead to where the router injects; nil in guard mode.
-	forward *routing.Mesh
-	notices []string
+	forward  *routing.Mesh
+	overlaps []sail.Overlap
+	notices  []string
 }
 
 // readRest reads the mesh of a cluster without its pods.
@@ -72,7 +76,8 @@ func (o *statusOptions) readRest(ctx context.Context) (clusterRead, error) {
 	if err != nil {
 		return clusterRead{}, err
 	}
-	out.forward, out.notices = forward.Mesh, both(out.notices, forward.Warnings)
+	out.forward, out.overlaps = forward.Mesh, overlapsIn(forward)
+	out.notices = both(out.notices, forward.Warnings)
 	return out, nil
 }
 
@@ -109,7 +114,7 @@ func (r clusterRead) with(pods *status.Inventory) *sight {
 	if seen.ZTunnel != nil {
 		parts.ZTunnels = []skew.ZTunnel{*seen.ZTunnel}
 	}
-	out := &sight{mesh: r.forward, skew: parts.Mesh(), pods: pods.Groups(), notices: r.notices}
+	out := &sight{mesh: r.forward, skew: parts.Mesh(), pods: pods.Groups(), overlaps: r.overlaps, notices: r.notices}
 	if out.mesh == nil {
 		out.mesh = routingMesh(out.skew)
 	}
@@ -127,6 +132,9 @@ func routingMesh(m *skew.Mesh) *routing.Mesh {
 	}
 	return routing.NewMesh(o)
 }
+
+// noConfiguration: an operator that has not run yet has made no webhooks either, so that this is no mistake.
+const noConfiguration = "no MutatingWebhookConfiguration in the files: whether a webhook of Istio's is in the way of the router is not known"
 
 // readFiles reads everything twice: what decides about pods, and what the rules look at, are not the same fields.
 func (o *statusOptions) readFiles(ctx context.Context, in io.Reader) (*sight, error) {
@@ -158,13 +166,16 @@ func (o *statusOptions) readFiles(ctx context.Context, in io.Reader) (*sight, er
 	for p := range podsIn(forSkew, forRouting) {
 		pods.Add(p.pod)
 	}
-	seen := &sight{mesh: forRouting.Mesh, skew: forSkew.SkewMesh(), pods: pods.Groups()}
+	seen := &sight{mesh: forRouting.Mesh, skew: forSkew.SkewMesh(), pods: pods.Groups(), overlaps: overlapsIn(forRouting)}
 	seen.notices = both(forRouting.Warnings, forSkew.Warnings)
 	switch {
 	case forRouting.Mesh.Empty():
 		seen.notices = append(seen.notices, noRevision)
 	case declaredOnly(seen.skew):
 		seen.notices = append(seen.notices, "no istiod Deployment in the files: what runs is not known")
+	}
+	if o.mode == modeForward && !forRouting.Mesh.Empty() && len(configurationsIn(forRouting)) == 0 {
+		seen.notices = append(seen.notices, noConfiguration)
 	}
 	return seen, nil
 }

@@ -20,7 +20,7 @@ func TestTheSpecificationNamesEveryKeyOfTheStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, section, found := strings.Cut(string(data), "### 6.1 router status")
-	section, _, closed := strings.Cut(section, "\n## ")
+	section, _, closed := strings.Cut(section, "\n##")
 	if !found || !closed {
 		t.Fatal("spec.md has no section 6.1")
 	}

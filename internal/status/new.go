@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/revision-router/revision-router/internal/sail"
 	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/routing/skew"
 )
@@ -17,6 +18,8 @@ type Input struct {
 	Pods []Group
 	// Policy is that of the rules.
 	Policy skew.Policy
+	// Overlaps are the webhooks of Istio's that are in the way of a router that injects.
+	Overlaps []sail.Overlap
 	// Namespace limits what is told of workloads, Gateways and their problems to one; empty means all. Control planes,
 	// tags and components are judged by all that there is all the same.
 	Namespace string

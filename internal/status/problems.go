@@ -9,7 +9,7 @@ import (
 	"github.com/revision-router/revision-router/routing/skew"
 )
 
-// problems collects what is wrong: what the rules observe, then the pods.
+// problems collects what is wrong: what the rules observe, webhooks in the way, then the pods.
 func (b *builder) problems() {
 	for _, o := range b.state.Observations {
 		p := Problem{
@@ -25,6 +25,7 @@ func (b *builder) problems() {
 		}
 		b.report.Problems = append(b.report.Problems, p)
 	}
+	b.overlaps()
 	b.withoutControlPlane()
 	b.unresolvable()
 	b.withoutSidecar()

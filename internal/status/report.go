@@ -54,8 +54,8 @@ type Severity string
 
 // The severities.
 const (
-	// Error: versions are further apart than the policy allows, a reference leads nowhere, or a pod that asks for a
-	// sidecar has none.
+	// Error: versions are further apart than the policy allows, a reference leads nowhere, a pod that asks for a
+	// sidecar has none, or two injectors would call on one pod.
 	Error Severity = "Error"
 	// Warning: a risk, or something that cannot be judged.
 	Warning Severity = "Warning"
@@ -64,7 +64,7 @@ const (
 // Problem is one thing that is wrong, with what to do about it.
 type Problem struct {
 	Severity Severity `json:"severity"`
-	// Name is the rule of package skew, the reason of package routing, [NoSidecar] or [NoControlPlane].
+	// Name is the rule of package skew, the reason of package routing, [NoSidecar], [NoControlPlane] or [InjectorOverlap].
 	Name string `json:"name"`
 	// Message says what is wrong in whole sentences; Advice introduces Next, the commands, and may stand alone.
 	Message string   `json:"message"`
@@ -82,6 +82,8 @@ const (
 	NoSidecar = "NoSidecar"
 	// NoControlPlane: proxies run with a revision that is gone.
 	NoControlPlane = "NoControlPlane"
+	// InjectorOverlap: a webhook of Istio's injects pods that the router injects as well.
+	InjectorOverlap = "InjectorOverlap"
 )
 
 // State is how far a control plane, IstioCNI or ZTunnel is.

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/revision-router/revision-router/internal/inventory"
+	"github.com/revision-router/revision-router/internal/sail"
 	"github.com/revision-router/revision-router/internal/status"
 	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/routing/skew"
@@ -24,6 +25,7 @@ type world struct {
 	cni        *skew.CNI
 	pods       *status.Inventory
 	only       string
+	overlaps   []sail.Overlap
 }
 
 func newWorld(mode routing.Mode, strategy skew.Strategy, versions ...string) *world {
@@ -129,7 +131,7 @@ func (w *world) report() *status.Report {
 		o.Namespaces = append(o.Namespaces, routing.NamespaceOf(n.Name, n.Labels))
 	}
 	return status.New(status.Input{
-		Mesh: routing.NewMesh(o), Skew: m, Pods: w.pods.Groups(), Policy: skew.DefaultPolicy(), Namespace: w.only,
+		Mesh: routing.NewMesh(o), Skew: m, Pods: w.pods.Groups(), Policy: skew.DefaultPolicy(), Namespace: w.only, Overlaps: w.overlaps,
 	})
 }
 
