@@ -1,0 +1,315 @@
+package plan_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/revision-router/revision-router/routing"
+	"github.com/revision-router/revision-router/routing/skew"
+)
+
+// The model says a second time what a cluster does by itself and what a plan has to reach, in the plainest way. Of the
+// package under test it uses nothing.
+type model struct {
+	to       string
+	strategy skew.Strategy
+	versions []string
+	policy   skew.Policy
+}
+
+func copyOf(m *skew.Mesh) *skew.Mesh {
+	c := *m
+	c.Istios, c.Revisions, c.Tags = slices.Clone(m.Istios), slices.Clone(m.Revisions), slices.Clone(m.Tags)
+	c.Namespaces, c.Workloads, c.Gateways = slices.Clone(m.Namespaces), slices.Clone(m.Workloads), slices.Clone(m.Gateways)
+	return &c
+}
+
+// leads is the revision that a name in istio.io/rev leads to; a revision wins over a tag, because it is older in these
+// meshes.
+func leads(m *skew.Mesh, name string) string {
+	for _, r := range m.Revisions {
+		if r.Name == name {
+			return name
+		}
+	}
+	for _, t := range m.Tags {
+		if t.Name == name {
+			return t.Revision
+		}
+	}
+	return ""
+}
+
+// asked is the name that the labels of a namespace ask for.
+func asked(m *skew.Mesh, namespace string) string {
+	for _, n := range m.Namespaces {
+		if n.Name == namespace {
+			if n.Labels["istio-injection"] == "enabled" {
+				return "default"
+			}
+			return n.Labels["istio.io/rev"]
+		}
+	}
+	return ""
+}
+
+// happens is everything that happens by itself.
+func happens(from *skew.Mesh) *skew.Mesh {
+	m := copyOf(from)
+	o := &m.Istios[0]
+	name := o.Name
+	if o.Strategy == skew.RevisionBased {
+		name += "-" + strings.ReplaceAll(o.Version, ".", "-")
+	}
+	i := slices.IndexFunc(m.Revisions, func(r skew.Revision) bool { return r.Name == name })
+	if i < 0 {
+		i = len(m.Revisions)
+		m.Revisions = append(m.Revisions, skew.Revision{Ready: skew.Ready, Revision: routing.Revision{
+			Name: name, Istio: o.Name, Namespace: o.Namespace, Origin: routing.Sail, Created: time.Unix(1<<40, 0),
+		}})
+	}
+	m.Revisions[i].Version, m.Revisions[i].Istiod = o.Version, runs(o.Version)
+	o.Active, o.Observed = name, true
+	for i, t := range m.Tags {
+		m.Tags[i].Revision = t.TargetName
+		if t.TargetKind == "Istio" {
+			m.Tags[i].Revision = name
+		}
+	}
+	if m.CNI != nil {
+		c := *m.CNI
+		c.DaemonSet = runs(c.Version)
+		m.CNI = &c
+	}
+	if m.ZTunnel != nil {
+		z := *m.ZTunnel
+		z.DaemonSet = runs(z.Version)
+		m.ZTunnel = &z
+	}
+	follow(m)
+	used := users(m)
+	m.Revisions = slices.DeleteFunc(m.Revisions, func(r skew.Revision) bool { return r.Name != name && !used[r.Name] })
+	return m
+}
+
+// follow moves the proxies that istiod deploys.
+func follow(m *skew.Mesh) {
+	for i, w := range m.Workloads {
+		if w.Role != skew.WaypointProxy {
+			continue
+		}
+		for _, g := range m.Gateways {
+			if g.Namespace != w.Namespace || g.Name != w.Name {
+				continue
+			}
+			name := g.Revision.Value
+			if !g.Revision.Present {
+				if name = asked(m, g.Namespace); name == "" {
+					name = "default"
+				}
+			}
+			for _, r := range m.Revisions {
+				if r.Name == leads(m, name) {
+					m.Workloads[i].Revision, m.Workloads[i].Version = r.Name, r.Version
+				}
+			}
+		}
+	}
+}
+
+func users(m *skew.Mesh) map[string]bool {
+	used := map[string]bool{}
+	for _, t := range m.Tags {
+		used[t.Revision] = true
+	}
+	for _, n := range m.Namespaces {
+		used[leads(m, asked(m, n.Name))] = true
+	}
+	for _, w := range m.Workloads {
+		used[w.Revision] = true
+	}
+	for _, g := range m.Gateways {
+		used[leads(m, g.Revision.Value)] = true
+	}
+	if z := m.ZTunnel; z != nil {
+		switch {
+		case z.TargetKind == "IstioRevision":
+			used[z.TargetName] = true
+		case z.TargetName == "" && z.Revision == "":
+			used["default"] = true
+		default:
+			used[z.Revision] = true
+		}
+	}
+	return used
+}
+
+// restartAll replaces every pod that is injected.
+func restartAll(from *skew.Mesh) *skew.Mesh {
+	m := copyOf(from)
+	for i, w := range m.Workloads {
+		for _, r := range m.Revisions {
+			if w.Role == skew.Sidecar && r.Name == leads(m, asked(m, w.Namespace)) {
+				m.Workloads[i].Revision, m.Workloads[i].Version = r.Name, r.Version
+			}
+		}
+	}
+	return m
+}
+
+// written is the mesh with an object in it.
+func written(from *skew.Mesh, o skew.Object) *skew.Mesh {
+	m := copyOf(from)
+	switch o := o.(type) {
+	case skew.Istio:
+		m.Istios[0] = o
+	case skew.Tag:
+		i := slices.IndexFunc(m.Tags, func(t routing.Tag) bool { return t.Name == o.Name })
+		if i < 0 {
+			m.Tags = append(m.Tags, o.Tag)
+		} else {
+			m.Tags[i] = o.Tag
+		}
+	case skew.CNI:
+		m.CNI = &o
+	case skew.ZTunnel:
+		m.ZTunnel = &o
+	case skew.Gateway:
+		m.Gateways[slices.IndexFunc(m.Gateways, func(g skew.Gateway) bool { return g.Ref() == o.Ref() })] = o
+	case skew.Namespace:
+		m.Namespaces[slices.IndexFunc(m.Namespaces, func(n skew.Namespace) bool { return n.Name == o.Name })] = o
+	}
+	return m
+}
+
+// good is what was asked for.
+func (b model) good(m *skew.Mesh) bool {
+	o := m.Istios[0]
+	if o.Version != b.to || (o.Strategy == skew.RevisionBased) != (b.strategy == skew.RevisionBased) || len(m.Revisions) != 1 {
+		return false
+	}
+	if m.CNI != nil && m.CNI.Version != b.to || m.ZTunnel != nil && m.ZTunnel.Version != b.to {
+		return false
+	}
+	return !slices.ContainsFunc(m.Workloads, func(w skew.Workload) bool { return w.Revision != o.Active || w.Version != b.to })
+}
+
+// writes are all steps that anybody could think of. Namespaces with the same labels are labelled in one.
+func (b model) writes(m *skew.Mesh) [][]skew.Object {
+	var list [][]skew.Object
+	add := func(o ...skew.Object) { list = append(list, o) }
+	for _, v := range b.versions {
+		o := m.Istios[0]
+		o.Version, o.Strategy = v, b.strategy
+		add(o)
+		if m.CNI != nil {
+			c := *m.CNI
+			c.Version = v
+			add(c)
+		}
+		if m.ZTunnel != nil {
+			z := *m.ZTunnel
+			z.Version = v
+			add(z)
+		}
+	}
+	for _, r := range m.Revisions {
+		for _, t := range m.Tags {
+			if t.TargetKind == "IstioRevision" {
+				t.TargetName = r.Name
+				add(skew.Tag{Tag: t})
+			}
+		}
+		groups := map[string][]skew.Object{}
+		for _, n := range m.Namespaces {
+			if name := asked(m, n.Name); name != "" {
+				n.Labels = map[string]string{"istio.io/rev": r.Name}
+				groups[name] = append(groups[name], n)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(groups)) {
+			add(groups[name]...)
+		}
+		for _, g := range m.Gateways {
+			g.Revision = routing.Label{Value: r.Name, Present: true}
+			add(g)
+		}
+		if z := m.ZTunnel; z != nil && z.TargetKind != "Istio" {
+			next := *z
+			if next.Revision = r.Name; z.TargetKind != "" {
+				next.Revision, next.TargetName = "", r.Name
+			}
+			add(next)
+		}
+	}
+	return list
+}
+
+func shape(m *skew.Mesh) string {
+	var b strings.Builder
+	fmt.Fprint(&b, m.Istios, "|")
+	for _, r := range m.Revisions {
+		fmt.Fprint(&b, r.Name, r.Version, "|")
+	}
+	for _, t := range m.Tags {
+		fmt.Fprint(&b, t.TargetName, "|")
+	}
+	for _, n := range m.Namespaces {
+		for _, k := range slices.Sorted(maps.Keys(n.Labels)) {
+			fmt.Fprint(&b, k, n.Labels[k], "|")
+		}
+	}
+	for _, g := range m.Gateways {
+		fmt.Fprint(&b, g.Revision, "|")
+	}
+	for _, w := range m.Workloads {
+		fmt.Fprint(&b, w.Revision, w.Version, "|")
+	}
+	if m.CNI != nil {
+		b.WriteString(m.CNI.Version + "|")
+	}
+	if z := m.ZTunnel; z != nil {
+		b.WriteString(z.Version + z.TargetName + z.Revision)
+	}
+	return b.String()
+}
+
+// admitted is the mesh after a step; nil where the rules refuse a part of it.
+func (b model) admitted(m *skew.Mesh, step []skew.Object) *skew.Mesh {
+	for _, o := range step {
+		if skew.Denied(skew.Check(m, skew.Change{Operation: skew.Update, New: o}, b.policy)) {
+			return nil
+		}
+		m = written(m, o)
+	}
+	return happens(m)
+}
+
+// shortest is the length of the shortest admitted order, by trying all orders; -1 where there is none.
+func (b model) shortest(from *skew.Mesh) (steps, states int) {
+	level, seen := []*skew.Mesh{happens(from)}, map[string]bool{}
+	for steps = 0; len(level) > 0; steps++ {
+		var next []*skew.Mesh
+		for _, m := range level {
+			if key := shape(m); !seen[key] {
+				seen[key] = true
+			} else {
+				continue
+			}
+			if b.good(m) {
+				return steps, len(seen)
+			}
+			next = append(next, happens(restartAll(m)))
+			for _, step := range b.writes(m) {
+				if after := b.admitted(m, step); after != nil {
+					next = append(next, after)
+				}
+			}
+		}
+		level = next
+	}
+	return -1, len(seen)
+}

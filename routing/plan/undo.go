@@ -1,0 +1,87 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/revision-router/revision-router/routing"
+	"github.com/revision-router/revision-router/routing/skew"
+)
+
+// undo takes a step back, in the state that it leads to. Where the rules would refuse that, the override is part of it.
+func (s *sim) undo(m, after *skew.Mesh, a action) []string {
+	switch a.verb {
+	case patchIstio:
+		return s.undoIstio(m, after)
+	case createTag:
+		return []string{"kubectl delete istiorevisiontag " + a.name}
+	case pointTag:
+		return []string{merge("istiorevisiontag", a.name, `{"spec":{"targetRef":{"kind":"IstioRevision","name":"`+a.from+`"}}}`)}
+	case unshareTag:
+		return []string{"kubectl annotate istiorevisiontag " + a.name + " " + routing.AnnotationRollout + "=" + a.from}
+	case relabelNamespaces:
+		return forEach("kubectl label namespace", s.namespaceNames(m, a.in), a.in.restore())
+	case relabelGateways:
+		return s.gatewayStep(a, "", "", "", "kubectl label gateway", "istio.io/rev="+a.from+" --overwrite").Commands
+	case unpinGateways:
+		return s.gatewayStep(a, "", "", "", "kubectl annotate gateway", skew.AnnotationProxyImage+"="+m.Gateways[a.at].ProxyImage).Commands
+	case relabelPods:
+		return templates(s.members(s.asking(m, a)), a.from)
+	case restart:
+		at, _, _ := s.restarts(m)
+		return append([]string{"# Undo the steps before this one first, then:"}, restarts(s.members(at))...)
+	case patchCNI:
+		return s.overridden(after, *m.CNI, merge("istiocni", m.CNI.Name, specVersion(m.CNI.Version)))
+	case patchZTunnel:
+		return s.overridden(after, *m.ZTunnel, merge("ztunnel", m.ZTunnel.Name, specVersion(m.ZTunnel.Version)))
+	case connectZTunnel:
+		body := connectBody(m.ZTunnel, a.from)
+		if m.ZTunnel.TargetName == "" && m.ZTunnel.Revision == "" {
+			body = connectBody(m.ZTunnel, routing.DefaultRevision)
+		}
+		return []string{merge("ztunnel", m.ZTunnel.Name, body)}
+	case drainZTunnel:
+		return []string{merge("ztunnel", m.ZTunnel.Name, drainBody(m.ZTunnel))}
+	case replaceZTunnel:
+		return []string{"# Undo the step before this one first, then:", drainNodes(m.ZTunnel.Namespace)}
+	}
+	return nil
+}
+
+// restore gives a namespace the labels back that it had.
+func (l labels) restore() string {
+	var how []string
+	if l.injection.Present {
+		how = append(how, routing.LabelInjection+"="+l.injection.Value)
+	}
+	if l.revision.Present {
+		how = append(how, routing.LabelRevision+"="+l.revision.Value)
+	} else {
+		how = append(how, routing.LabelRevision+"-")
+	}
+	return strings.Join(append(how, "--overwrite"), " ")
+}
+
+func (s *sim) undoIstio(m, after *skew.Mesh) []string {
+	was := s.ours(m)
+	body := specVersion(was.Version)
+	if strategyOf(was) != strategyOf(s.ours(after)) {
+		body = `{"spec":{"version":"` + was.Version + `","updateStrategy":{"type":"` + string(strategyOf(was)) + `"}}}`
+	}
+	return s.overridden(after, was, merge("istio", s.istio, body))
+}
+
+// overridden puts the override before a command that would be refused, and takes it away again: the rules do not know
+// that what is ahead for a moment, as the proxies that istiod itself replaces, follows back.
+func (s *sim) overridden(after *skew.Mesh, to skew.Object, command string) []string {
+	change := skew.Change{Operation: skew.Update, Old: find(after, to), New: to}
+	if !skew.Denied(skew.Check(after, change, s.request.Policy)) {
+		return []string{command}
+	}
+	ref := to.Ref()
+	object := strings.ToLower(string(ref.Kind)) + " " + ref.Name
+	return []string{
+		"kubectl annotate " + object + " " + skew.AnnotationOverride + "='undo a step of an update'",
+		command,
+		"kubectl annotate " + object + " " + skew.AnnotationOverride + "-",
+	}
+}
