@@ -1,5 +1,6 @@
 // Command demo shows the router at work on a control plane of this machine: the update guide's procedure
-// "RevisionBased strategy and IstioRevisionTag" with Bookinfo, and a misspelt revision being refused. It exits
+// "RevisionBased strategy and IstioRevisionTag" with Bookinfo, and a misspelt revision being refused. With the argument
+// forward the router injects by itself, and the walk is a gradual rollout of Bookinfo and 200 other workloads. It exits
 // non-zero if anything was not as told.
 //
 // With KEEP=1 the control plane stays until Ctrl-C, for looking around with kubectl.
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/revision-router/revision-router/test/cluster"
+	"github.com/revision-router/revision-router/test/forward"
 	"github.com/revision-router/revision-router/test/local"
 	"github.com/revision-router/revision-router/test/scenario"
 )
@@ -22,17 +24,53 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := demo(ctx, os.Getenv("KEEP") != ""); err != nil {
+	walk := guarding
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == "forward":
+		walk = forwarding
+	case len(os.Args) > 1:
+		fmt.Fprintln(os.Stderr, "usage: demo [forward]")
+		stop()
+		os.Exit(2) //nolint:gocritic // stop was called
+	}
+	if err := walk(ctx, os.Getenv("KEEP") != ""); err != nil {
 		fmt.Fprintln(os.Stderr, "\nThe demo failed:", err)
 		stop()
-		os.Exit(1) //nolint:gocritic // stop was called
+		os.Exit(1)
 	}
 }
 
-func demo(ctx context.Context, keep bool) (err error) {
+// guarding is the demo of guard mode.
+func guarding(ctx context.Context, keep bool) error {
+	return demo(ctx, keep, local.Options{}, func(env *local.Environment) error {
+		return scenario.RevisionBasedWithTag(ctx, env.Scenario(os.Stdout))
+	})
+}
+
+// forwarding is the demo of forward mode.
+func forwarding(ctx context.Context, keep bool) (err error) {
+	mesh, err := forward.Start(scenario.ForwardRevisions()...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, mesh.Close()) }()
+	values, err := mesh.HelmValues()
+	if err != nil {
+		return err
+	}
+	return demo(ctx, keep, local.Options{Values: values}, func(env *local.Environment) error {
+		if err := mesh.Connect(env.Cluster.Config()); err != nil {
+			return err
+		}
+		return scenario.GradualRollout(ctx, scenario.ForwardEnv{Env: env.Scenario(os.Stdout), Mesh: mesh, Router: env.Run})
+	})
+}
+
+func demo(ctx context.Context, keep bool, options local.Options, walk func(*local.Environment) error) (err error) {
 	fmt.Println("Preparing. What is missing is built from Go modules, once; afterwards this takes seconds.")
 	prepared := time.Now()
-	env, err := local.Start(ctx, local.Options{Log: os.Stdout})
+	options.Log = os.Stdout
+	env, err := local.Start(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -40,7 +78,7 @@ func demo(ctx context.Context, keep bool) (err error) {
 	fmt.Printf("-- ready after %s\n", time.Since(prepared).Round(100*time.Millisecond))
 
 	walked := time.Now()
-	if err := scenario.RevisionBasedWithTag(ctx, env.Scenario(os.Stdout)); err != nil {
+	if err := walk(env); err != nil {
 		return err
 	}
 	fmt.Printf("The walk took %s. All was as told.\n", time.Since(walked).Round(100*time.Millisecond))

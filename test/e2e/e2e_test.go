@@ -11,12 +11,40 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/revision-router/revision-router/test/forward"
 	"github.com/revision-router/revision-router/test/local"
 	"github.com/revision-router/revision-router/test/scenario"
 )
 
 func TestRevisionBasedWithTag(t *testing.T) {
 	if err := scenario.RevisionBasedWithTag(t.Context(), environment(t)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestGradualRollout(t *testing.T) {
+	if os.Getenv("KUBECONFIG") != "" {
+		t.Skip(noStandIns)
+	}
+	mesh, err := forward.Start(scenario.ForwardRevisions()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := mesh.Close(); err != nil {
+			t.Errorf("cleaning up: %v", err)
+		}
+	})
+	values, err := mesh.HelmValues()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := start(t, local.Options{Log: os.Stdout, Values: values})
+	if err := mesh.Connect(env.Cluster.Config()); err != nil {
+		t.Fatal(err)
+	}
+	err = scenario.GradualRollout(t.Context(), scenario.ForwardEnv{Env: env.Scenario(os.Stdout), Mesh: mesh, Router: env.Run})
+	if err != nil {
 		t.Fatal(err)
 	}
 }
@@ -29,7 +57,13 @@ func environment(t *testing.T) scenario.Env {
 	if path := os.Getenv("KUBECONFIG"); path != "" {
 		return scenario.Env{Config: configOf(t, path), Out: out}
 	}
-	env, err := local.Start(t.Context(), local.Options{Log: out})
+	return start(t, local.Options{Log: out}).Scenario(out)
+}
+
+// start starts a local control plane with the router.
+func start(t *testing.T, o local.Options) *local.Environment {
+	t.Helper()
+	env, err := local.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +77,7 @@ func environment(t *testing.T) scenario.Env {
 			t.Errorf("cleaning up: %v", err)
 		}
 	})
-	return env.Scenario(out)
+	return env
 }
 
 func configOf(t *testing.T, path string) *rest.Config {

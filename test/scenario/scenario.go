@@ -45,6 +45,23 @@ type run struct {
 }
 
 func newRun(env Env, recording string) (*run, error) {
+	r, err := connect(env)
+	if err != nil {
+		return nil, err
+	}
+	dyn, err := dynamic.NewForConfig(r.Config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting: %w", err)
+	}
+	r.player = &recorded.Player{Client: dyn}
+	if r.steps, err = recorded.Load(recording); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// connect makes a run without a recording.
+func connect(env Env) (*run, error) {
 	env.Config = rest.CopyConfig(env.Config)
 	// As kubectl does: admission warnings are for people to see.
 	env.Config.WarningHandler = rest.NewWarningWriter(env.Out, rest.WarningWriterOptions{Deduplicate: true})
@@ -52,19 +69,7 @@ func newRun(env Env, recording string) (*run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
 	}
-	dyn, err := dynamic.NewForConfig(env.Config)
-	if err != nil {
-		return nil, fmt.Errorf("connecting: %w", err)
-	}
-	steps, err := recorded.Load(recording)
-	if err != nil {
-		return nil, err
-	}
-	return &run{
-		Env: env, kube: kube, steps: steps,
-		player: &recorded.Player{Client: dyn},
-		tables: tables{client: kube.CoreV1().RESTClient(), out: env.Out},
-	}, nil
+	return &run{Env: env, kube: kube, tables: tables{client: kube.CoreV1().RESTClient(), out: env.Out}}, nil
 }
 
 func (r *run) title(format string, args ...any) {
