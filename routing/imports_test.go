@@ -28,6 +28,7 @@ func importRules() []importRule {
 	return []importRule{
 		{folder: ".", pure: true},
 		{folder: "skew", allow: []string{modulePath + "/routing"}, pure: true},
+		{folder: "plan", allow: []string{modulePath + "/routing", modulePath + "/routing/skew"}, pure: true},
 		{folder: "../certs"},
 	}
 }

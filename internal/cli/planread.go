@@ -102,7 +102,7 @@ func (o *planOptions) versionsInFiles(typed []byte) ([]string, error) {
 			if err != nil || entry.IsDir() || !slices.Contains([]string{".yaml", ".yml", ".json", ".jsonl"}, filepath.Ext(file)) && file != path {
 				return err
 			}
-			data, err := os.ReadFile(file)
+			data, err := os.ReadFile(file) //nolint:gosec // what the user names is read, with what it links to
 			if err != nil {
 				return err
 			}

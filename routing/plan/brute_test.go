@@ -1,7 +1,6 @@
 package plan_test
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -246,70 +245,4 @@ func (b model) writes(m *skew.Mesh) [][]skew.Object {
 		}
 	}
 	return list
-}
-
-func shape(m *skew.Mesh) string {
-	var b strings.Builder
-	fmt.Fprint(&b, m.Istios, "|")
-	for _, r := range m.Revisions {
-		fmt.Fprint(&b, r.Name, r.Version, "|")
-	}
-	for _, t := range m.Tags {
-		fmt.Fprint(&b, t.TargetName, "|")
-	}
-	for _, n := range m.Namespaces {
-		for _, k := range slices.Sorted(maps.Keys(n.Labels)) {
-			fmt.Fprint(&b, k, n.Labels[k], "|")
-		}
-	}
-	for _, g := range m.Gateways {
-		fmt.Fprint(&b, g.Revision, "|")
-	}
-	for _, w := range m.Workloads {
-		fmt.Fprint(&b, w.Revision, w.Version, "|")
-	}
-	if m.CNI != nil {
-		b.WriteString(m.CNI.Version + "|")
-	}
-	if z := m.ZTunnel; z != nil {
-		b.WriteString(z.Version + z.TargetName + z.Revision)
-	}
-	return b.String()
-}
-
-// admitted is the mesh after a step; nil where the rules refuse a part of it.
-func (b model) admitted(m *skew.Mesh, step []skew.Object) *skew.Mesh {
-	for _, o := range step {
-		if skew.Denied(skew.Check(m, skew.Change{Operation: skew.Update, New: o}, b.policy)) {
-			return nil
-		}
-		m = written(m, o)
-	}
-	return happens(m)
-}
-
-// shortest is the length of the shortest admitted order, by trying all orders; -1 where there is none.
-func (b model) shortest(from *skew.Mesh) (steps, states int) {
-	level, seen := []*skew.Mesh{happens(from)}, map[string]bool{}
-	for steps = 0; len(level) > 0; steps++ {
-		var next []*skew.Mesh
-		for _, m := range level {
-			if key := shape(m); !seen[key] {
-				seen[key] = true
-			} else {
-				continue
-			}
-			if b.good(m) {
-				return steps, len(seen)
-			}
-			next = append(next, happens(restartAll(m)))
-			for _, step := range b.writes(m) {
-				if after := b.admitted(m, step); after != nil {
-					next = append(next, after)
-				}
-			}
-		}
-		level = next
-	}
-	return -1, len(seen)
 }

@@ -73,8 +73,9 @@ func (w *world) add(one skew.Workload) *world {
 	return w
 }
 
-// waypoint adds a waypoint with its proxies.
-func (w *world) waypoint(namespace, name, label, revision, version string) *world {
+// waypoint adds a waypoint of that name with its proxies.
+func (w *world) waypoint(namespace, label, revision, version string) *world {
+	const name = "waypoint"
 	g := skew.Gateway{
 		Namespace: namespace, Name: name, Class: "istio-waypoint",
 		Listeners: []skew.Listener{{Protocol: "HBONE", Port: 15008, From: "All"}},

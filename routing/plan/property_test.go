@@ -64,7 +64,7 @@ func (d dice) mesh(strategy skew.Strategy, copies int) *world {
 		w.mesh.ZTunnel.Version = w.mesh.CNI.Version
 		w.mesh.ZTunnel.DaemonSet = runs(w.mesh.CNI.Version)
 		if d.IntN(2) == 0 {
-			w.waypoint("ns0-0", "waypoint", d.one("", revisions[0]), revisions[0], minor(at))
+			w.waypoint("ns0-0", d.one("", revisions[0]), revisions[0], minor(at))
 		}
 	}
 	return w

@@ -117,14 +117,14 @@ func moveTags(m *skew.Mesh) {
 		if t.Deleting || t.Origin == routing.Webhook {
 			continue
 		}
-		switch skew.Kind(t.TargetKind) {
-		case skew.KindIstio:
+		switch t.TargetKind {
+		case string(skew.KindIstio):
 			for _, o := range m.Istios {
 				if o.Name == t.TargetName && !o.Deleting {
 					t.Revision = o.Active
 				}
 			}
-		case skew.KindRevision:
+		case string(skew.KindRevision):
 			if slices.ContainsFunc(m.Revisions, func(r skew.Revision) bool { return r.Name == t.TargetName }) {
 				t.Revision = t.TargetName
 			}

@@ -155,11 +155,15 @@ func (s *sim) step(m, after *skew.Mesh, a action) Step {
 	case relabelNamespaces:
 		return s.namespaceStep(m, a)
 	case relabelGateways:
-		return s.gatewayStep(a, "istio.io/rev="+a.from, "istio.io/rev="+a.to, "istiod deploys the proxies of a Gateway for the revision that it names",
-			"kubectl label gateway", "istio.io/rev="+a.to+" --overwrite")
+		return s.gatewayStep(a, Step{
+			From: "istio.io/rev=" + a.from, To: "istio.io/rev=" + a.to, Why: "istiod deploys the proxies of a Gateway for the revision that it names",
+			Commands: s.gatewayCommands(a, "label", "istio.io/rev="+a.to+" --overwrite"),
+		})
 	case unpinGateways:
-		return s.gatewayStep(a, m.Gateways[a.at].ProxyImage, "", "a pinned image does not follow its control plane",
-			"kubectl annotate gateway", skew.AnnotationProxyImage+"-")
+		return s.gatewayStep(a, Step{
+			From: m.Gateways[a.at].ProxyImage, Why: "a pinned image does not follow its control plane",
+			Commands: s.gatewayCommands(a, "annotate", skew.AnnotationProxyImage+"-"),
+		})
 	case relabelPods:
 		return s.podStep(m, a)
 	case restart:

@@ -21,9 +21,9 @@ func (s *sim) undo(m, after *skew.Mesh, a action) []string {
 	case relabelNamespaces:
 		return forEach("kubectl label namespace", s.namespaceNames(m, a.in), a.in.restore())
 	case relabelGateways:
-		return s.gatewayStep(a, "", "", "", "kubectl label gateway", "istio.io/rev="+a.from+" --overwrite").Commands
+		return s.gatewayCommands(a, "label", "istio.io/rev="+a.from+" --overwrite")
 	case unpinGateways:
-		return s.gatewayStep(a, "", "", "", "kubectl annotate gateway", skew.AnnotationProxyImage+"="+m.Gateways[a.at].ProxyImage).Commands
+		return s.gatewayCommands(a, "annotate", skew.AnnotationProxyImage+"="+m.Gateways[a.at].ProxyImage)
 	case relabelPods:
 		return templates(s.members(s.asking(m, a)), a.from)
 	case restart:

@@ -40,17 +40,23 @@ func (l labels) String() string {
 	return text
 }
 
-// gatewayStep edits all Gateways of a kind, which are of many namespaces.
-func (s *sim) gatewayStep(a action, from, to, why, verb, how string) Step {
+// gatewayStep is about all Gateways of a kind.
+func (s *sim) gatewayStep(a action, step Step) Step {
 	all := s.gateways[a.at]
-	step := Step{Object: "Gateway " + all[0].Namespace + "/" + all[0].Name, From: from, To: to, Why: why}
+	step.Object = "Gateway " + all[0].Namespace + "/" + all[0].Name
 	if len(all) > 1 {
 		step.Object = strconv.Itoa(len(all)) + " Gateways"
 	}
-	for _, g := range all {
-		step.Commands = append(step.Commands, verb+" "+g.Name+" -n "+g.Namespace+" "+how)
-	}
 	return step
+}
+
+// gatewayCommands edit all Gateways of a kind, which are of many namespaces.
+func (s *sim) gatewayCommands(a action, verb, how string) []string {
+	var list []string
+	for _, g := range s.gateways[a.at] {
+		list = append(list, "kubectl "+verb+" gateway "+g.Name+" -n "+g.Namespace+" "+how)
+	}
+	return list
 }
 
 // asking are the indices of the workloads whose own label is to change.

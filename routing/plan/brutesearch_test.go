@@ -1,0 +1,77 @@
+package plan_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/revision-router/revision-router/routing/skew"
+)
+
+// shape tells states apart.
+func shape(m *skew.Mesh) string {
+	var b strings.Builder
+	fmt.Fprint(&b, m.Istios, "|")
+	for _, r := range m.Revisions {
+		fmt.Fprint(&b, r.Name, r.Version, "|")
+	}
+	for _, t := range m.Tags {
+		fmt.Fprint(&b, t.TargetName, "|")
+	}
+	for _, n := range m.Namespaces {
+		for _, k := range slices.Sorted(maps.Keys(n.Labels)) {
+			fmt.Fprint(&b, k, n.Labels[k], "|")
+		}
+	}
+	for _, g := range m.Gateways {
+		fmt.Fprint(&b, g.Revision, "|")
+	}
+	for _, w := range m.Workloads {
+		fmt.Fprint(&b, w.Revision, w.Version, "|")
+	}
+	if m.CNI != nil {
+		b.WriteString(m.CNI.Version + "|")
+	}
+	if z := m.ZTunnel; z != nil {
+		b.WriteString(z.Version + z.TargetName + z.Revision)
+	}
+	return b.String()
+}
+
+// admitted is the mesh after a step; nil where the rules refuse a part of it.
+func (b model) admitted(m *skew.Mesh, step []skew.Object) *skew.Mesh {
+	for _, o := range step {
+		if skew.Denied(skew.Check(m, skew.Change{Operation: skew.Update, New: o}, b.policy)) {
+			return nil
+		}
+		m = written(m, o)
+	}
+	return happens(m)
+}
+
+// shortest is the length of the shortest admitted order, by trying all orders; -1 where there is none.
+func (b model) shortest(from *skew.Mesh) (steps, states int) {
+	level, seen := []*skew.Mesh{happens(from)}, map[string]bool{}
+	for steps = 0; len(level) > 0; steps++ {
+		var next []*skew.Mesh
+		for _, m := range level {
+			key := shape(m)
+			if seen[key] {
+				continue
+			}
+			seen[key] = true
+			if b.good(m) {
+				return steps, len(seen)
+			}
+			next = append(next, happens(restartAll(m)))
+			for _, step := range b.writes(m) {
+				if after := b.admitted(m, step); after != nil {
+					next = append(next, after)
+				}
+			}
+		}
+		level = next
+	}
+	return -1, len(seen)
+}
