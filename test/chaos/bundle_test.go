@@ -178,6 +178,12 @@ func (p *pairWatch) renewals() (leaves, authorities int) {
 	return leaves, authorities
 }
 
+// replicas counts those of which a certificate was seen.
+func (p *pairWatch) replicas() (n int) {
+	p.add(func() { n = len(p.leaves) })
+	return n
+}
+
 // check fails the test for every pair that did not verify.
 func (p *pairWatch) check(t *testing.T) {
 	t.Helper()

@@ -88,13 +88,13 @@ func certificatesChange(w *world) result {
 	})
 	_, stop := w.load(t)
 	pairs := w.watchPairs(t)
-	w.renewByClock(t, jumps)
-	w.eventually(t, 10*time.Second, "all renewals were seen", func(context.Context) error {
-		if n, _ := pairs.renewals(); n < replicas*jumps {
-			return fmt.Errorf("%d of %d", n, replicas*jumps)
+	w.eventually(t, 30*time.Second, "every replica was looked at", func(context.Context) error {
+		if n := pairs.replicas(); n < replicas {
+			return fmt.Errorf("%d of %d", n, replicas)
 		}
 		return nil
 	})
+	w.renewByClock(t, jumps, pairs)
 	byTheClock, _ := pairs.renewals()
 	for i := range rotations {
 		began := time.Now()
@@ -120,10 +120,11 @@ func certificatesChange(w *world) result {
 // renewByClock has every replica renew its certificate so many times, an even number. Set back by days, the clock says
 // that the certificate is not valid yet; set right again, that two thirds of the life of the one made meanwhile are
 // over. All of them are valid by the API server's clock.
-func (w *world) renewByClock(t *testing.T, times int) {
+func (w *world) renewByClock(t *testing.T, times int, pairs *pairWatch) {
 	t.Helper()
 	for i := range times {
 		before := w.leaves(t)
+		seen, _ := pairs.renewals()
 		offset := time.Duration(0)
 		if i%2 == 0 {
 			offset = firstOffset + time.Hour // not before the first CA was made
@@ -132,6 +133,13 @@ func (w *world) renewByClock(t *testing.T, times int) {
 		w.eventually(t, 90*time.Second, "every certificate is renewed", func(context.Context) error {
 			w.nudge(t)
 			return renewed(before, w.leaves(t))
+		})
+		// The next one replaces these, and what was not looked at by then never is.
+		w.eventually(t, 30*time.Second, "every renewal was seen", func(context.Context) error {
+			if n, _ := pairs.renewals(); n < seen+len(before) {
+				return fmt.Errorf("%d of %d", n-seen, len(before))
+			}
+			return nil
 		})
 	}
 }
