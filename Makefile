@@ -58,7 +58,7 @@ GOARCH ?= $(shell go env GOARCH)
 .PHONY: image-files
 image-files: ## Build what the image holds, a static binary and its bill of materials, into bin/image
 	mkdir -p $(IMAGE_DIR)
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH) go build -trimpath -ldflags='-s -w -buildid=' -o $(IMAGE_DIR)/router ./cmd/router
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH) go build -buildvcs=auto -trimpath -ldflags='-s -w -buildid=' -o $(IMAGE_DIR)/router ./cmd/router
 	go run ./tools/sbom -o $(IMAGE_DIR)/sbom.cdx.json $(IMAGE_DIR)/router
 	cp LICENSE $(IMAGE_DIR)/LICENSE
 	chmod 755 $(IMAGE_DIR)/router && chmod 644 $(IMAGE_DIR)/sbom.cdx.json $(IMAGE_DIR)/LICENSE

@@ -99,7 +99,7 @@ func TestServerAcceptsEveryObjectWithoutAWarning(t *testing.T) {
 				if in := object.GetNamespace(); in != "" {
 					server.createNamespace(t, in) // those of control planes are there before the router
 				}
-				if isServiceMonitor(object.GroupVersionKind()) {
+				if ofPrometheusOperator(object.GroupVersionKind()) != nil {
 					continue // The Prometheus Operator's types are not in this API server.
 				}
 				_, err := server.resource(t, object).Create(t.Context(), object, metav1.CreateOptions{

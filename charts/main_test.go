@@ -126,8 +126,24 @@ type serviceMonitor struct {
 
 func (s *serviceMonitor) DeepCopyObject() runtime.Object { c := *s; return &c }
 
-func isServiceMonitor(gvk schema.GroupVersionKind) bool {
-	return gvk == schema.GroupVersionKind{Group: "monitoring.coreos.com", Version: "v1", Kind: "ServiceMonitor"}
+// prometheusRule has the fields of the Prometheus Operator's type that the chart sets.
+type prometheusRule struct {
+	metav1.TypeMeta
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              ruleFile `json:"spec"`
+}
+
+func (r *prometheusRule) DeepCopyObject() runtime.Object { c := *r; return &c }
+
+// ofPrometheusOperator returns an empty object of its types, which no API server here has; nil for all others.
+func ofPrometheusOperator(gvk schema.GroupVersionKind) runtime.Object {
+	switch gvk {
+	case schema.GroupVersionKind{Group: "monitoring.coreos.com", Version: "v1", Kind: "PrometheusRule"}:
+		return &prometheusRule{}
+	case schema.GroupVersionKind{Group: "monitoring.coreos.com", Version: "v1", Kind: "ServiceMonitor"}:
+		return &serviceMonitor{}
+	}
+	return nil
 }
 
 // decodeTyped decodes every object strictly: a field that its type does not have fails the test.
@@ -140,13 +156,12 @@ func decodeTyped(t testing.TB, objects []*unstructured.Unstructured) []runtime.O
 	decoder := serializer.NewCodecFactory(types, serializer.EnableStrict).UniversalDeserializer()
 	var typed []runtime.Object
 	for _, object := range objects {
-		if isServiceMonitor(object.GroupVersionKind()) {
-			monitor := &serviceMonitor{}
-			err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(object.Object, monitor, true)
+		if operators := ofPrometheusOperator(object.GroupVersionKind()); operators != nil {
+			err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(object.Object, operators, true)
 			if err != nil {
-				t.Errorf("ServiceMonitor: %v", err)
+				t.Errorf("%s: %v", object.GetKind(), err)
 			}
-			typed = append(typed, monitor)
+			typed = append(typed, operators)
 			continue
 		}
 		data, err := object.MarshalJSON()

@@ -24,7 +24,11 @@ func policyOf(t *testing.T, r release) config.RouterPolicy {
 	if !found || mount.SubPath != "" {
 		t.Fatalf("--policy is not in the directory that is mounted: %+v", mount)
 	}
-	policy, err := config.Parse([]byte(one[*corev1.ConfigMap](t, r).Data[file]))
+	maps := slices.DeleteFunc(all[*corev1.ConfigMap](r), func(c *corev1.ConfigMap) bool { return strings.HasSuffix(c.Name, "-dashboard") })
+	if len(maps) != 1 {
+		t.Fatalf("%d ConfigMaps beside the dashboard's, want one", len(maps))
+	}
+	policy, err := config.Parse([]byte(maps[0].Data[file]))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ type count struct {
 func (c *count) add(w skew.Workload) {
 	p := proxy{w.Revision, skew.Parse(w.Version).String(), w.Role}
 	o := owner{w.Namespace, w.Kind, w.Name}
-	put(&c.all, p, o)
+	put(c.all, p, o)
 	if w.Role != skew.Sidecar {
 		return // istiod restarts the proxies that it deploys, and ambient pods have none
 	}
@@ -43,9 +43,9 @@ func (c *count) add(w skew.Workload) {
 		return
 	}
 	if c.differs(w, d.Revision) {
-		put(&c.stale, p, o)
+		put(c.stale, p, o)
 	}
-	if d.Tag != "" && put(&c.seen, asking{d.Tag, w.Revision}, o) {
+	if d.Tag != "" && put(c.seen, asking{d.Tag, w.Revision}, o) {
 		c.asks[asking{d.Tag, w.Revision}]++
 	}
 }
@@ -106,14 +106,11 @@ func (c *count) restarts() []Restarts {
 }
 
 // put adds an owner to a set, and reports whether it was not there.
-func put[K comparable](sets *map[K]map[owner]bool, key K, o owner) bool {
-	if *sets == nil {
-		*sets = map[K]map[owner]bool{}
+func put[K comparable](sets map[K]map[owner]bool, key K, o owner) bool {
+	if sets[key] == nil {
+		sets[key] = map[owner]bool{}
 	}
-	if (*sets)[key] == nil {
-		(*sets)[key] = map[owner]bool{}
-	}
-	added := !(*sets)[key][o]
-	(*sets)[key][o] = true
+	added := !sets[key][o]
+	sets[key][o] = true
 	return added
 }

@@ -64,7 +64,10 @@ func Of(m *routing.Mesh, s *skew.Mesh, p skew.Policy) Figures {
 	if s == nil {
 		return Figures{Tags: tags(m, nil)}
 	}
-	c := count{mesh: m, runs: injected(s), asks: map[asking]int{}}
+	c := count{
+		mesh: m, runs: injected(s), asks: map[asking]int{},
+		all: map[proxy]map[owner]bool{}, stale: map[proxy]map[owner]bool{}, seen: map[asking]map[owner]bool{},
+	}
 	for _, w := range s.Workloads {
 		c.add(w)
 	}

@@ -11,8 +11,10 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"maps"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"text/template/parse"
 )
@@ -100,9 +102,7 @@ func (s scope) at(dot reflect.Value) scope { return scope{dot, s.variables} }
 
 func (s scope) with(declared []*parse.VariableNode, values ...reflect.Value) scope {
 	inner := scope{s.dot, map[string]reflect.Value{}}
-	for name, value := range s.variables {
-		inner.variables[name] = value
-	}
+	maps.Copy(inner.variables, s.variables)
 	// One variable of a range is the element, two are index and element.
 	values = values[len(values)-len(declared):]
 	for i, v := range declared {
@@ -120,7 +120,7 @@ func escape(v reflect.Value) string {
 	case v.Kind() == reflect.String:
 		return html.EscapeString(v.String())
 	case v.CanInt():
-		return fmt.Sprint(v.Int())
+		return strconv.FormatInt(v.Int(), 10)
 	case v.CanFloat():
 		return html.EscapeString(fmt.Sprint(v.Float()))
 	}

@@ -1,6 +1,7 @@
 package markup_test
 
 import (
+	"fmt"
 	"html/template"
 	"strings"
 	"testing"
@@ -49,7 +50,7 @@ func TestTemplatesMeanWhatTheyMeanInTheLibrary(t *testing.T) {
 			if err := reference.Execute(&want, example()); err != nil {
 				t.Fatal(err)
 			}
-			page, err := markup.Parse(text, markup.Funcs{"words": func(args ...any) any { return strings.Fields(args[0].(string)) }})
+			page, err := markup.Parse(text, markup.Funcs{"words": func(args ...any) any { return strings.Fields(fmt.Sprint(args[0])) }})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -21,6 +21,9 @@ import (
 const (
 	// buildRecipe is part of the cache key. Change it with the flags or the environment of the build.
 	buildRecipe = "1"
+	// buildTags leave out of promtool what it could discover targets with, which is most of what there is to compile.
+	// No other tool knows the tag.
+	buildTags = "remove_all_sd"
 	// progressInterval is how often a build, or the wait for one, says that it goes on.
 	progressInterval = 15 * time.Second
 	// lockInterval is how often a process that waits for another's build looks again.
@@ -168,8 +171,8 @@ func goBuild(ctx context.Context, log io.Writer, t target, binary string) (err e
 		strings.TrimSpace(t.name+" "+versionOf(t.pkg, versions)), prefixed(": ", t.estimate), binary)
 	output := filepath.Join(dir, t.name)
 	//nolint:gosec // The arguments are ours; the package is pinned by the module.
-	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-buildvcs=false", "-ldflags="+linkFlags(t.pkg, versions),
-		"-o", output, t.pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-buildvcs=false", "-tags="+buildTags,
+		"-ldflags="+linkFlags(t.pkg, versions), "-o", output, t.pkg)
 	cmd.Dir = t.module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH,
 		// Not empty, else go takes the user's from its own configuration, where -mod=mod or -modfile may stand.

@@ -43,6 +43,9 @@ func (s *storm) round(ctx context.Context, round int) error {
 		}
 		s.history.push(step.revision)
 		s.flips.Add(1)
+		if err := s.settle(ctx); err != nil {
+			return err
+		}
 		if err := s.mesh.Replace(step.revision); err != nil {
 			return err
 		}
@@ -83,6 +86,17 @@ func (s *storm) created() bool {
 	default:
 		return false
 	}
+}
+
+// settle lets some pods be created between two changes: only of those it is known which one revision they must get.
+func (s *storm) settle(ctx context.Context) error {
+	enough := s.admitted.Load() + settledPods
+	return await(ctx, "pods are admitted between two changes", func(context.Context) error {
+		if s.admitted.Load() < enough && !s.created() {
+			return errors.New("too few were")
+		}
+		return nil
+	})
 }
 
 // crash ends an injector that pods are sent to, and starts it again a second later.

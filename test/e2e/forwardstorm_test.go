@@ -27,6 +27,8 @@ const (
 	creators = 16
 	// storeEvery: one of so many pods is stored. The others are dry runs, which go the same way through admission.
 	storeEvery = 10
+	// settledPods are admitted between two changes, at least.
+	settledPods = 150
 )
 
 // history is which revisions a pod may get, over time. A change begins with both what was and what will be, and ends when
@@ -48,11 +50,12 @@ func (h *history) now() int {
 	return len(h.sets) - 1
 }
 
-// allows tells whether a pod could get a revision at any moment between two.
-func (h *history) allows(revision string, from, to int) bool {
+// allowed are the revisions that a pod could get at any moment between two.
+func (h *history) allowed(from, to int) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.ContainsFunc(h.sets[from:to+1], func(set []string) bool { return slices.Contains(set, revision) })
+	all := slices.Sorted(slices.Values(slices.Concat(h.sets[from : to+1]...)))
+	return slices.Compact(all)
 }
 
 // storm creates pods while everything around them changes.
@@ -66,6 +69,8 @@ type storm struct {
 	over, stop chan struct{}
 
 	begun, admitted, stored, flips, restarts, crashes, failures atomic.Int64
+	// settled are the pods that could get one revision only.
+	settled atomic.Int64
 	// bound is how many pods may find no router: those under way to the one that was killed, and those sent to it until the
 	// Service knew.
 	bound atomic.Int64
@@ -138,7 +143,11 @@ func (s *storm) create(ctx context.Context) {
 				return false, nil // noted, and tried again
 			}
 			revision, err := forward.Sidecar(made)
-			if err == nil && !s.history.allows(revision, from, s.history.now()) {
+			allowed := s.history.allowed(from, s.history.now())
+			if len(allowed) == 1 {
+				s.settled.Add(1)
+			}
+			if err == nil && !slices.Contains(allowed, revision) {
 				err = fmt.Errorf("it has the sidecar of %q, which it could not have asked for", revision)
 			}
 			s.admit(made.Namespace+"/"+made.Name, err, time.Since(began))
@@ -210,10 +219,10 @@ func (s *storm) report(t *testing.T, took time.Duration) {
 		c := s.mesh.Counts(revision)
 		calls, injected, doubled = calls+c.Requests, injected+c.Injected, doubled+c.Doubled
 	}
-	t.Logf("%d pods admitted in %s (%.0f/s, slowest %s), %d of them stored, during %d flips, %d restarts, %d crashes "+
+	t.Logf("%d pods admitted in %s (%.0f/s, slowest %s), %d of them stored, %d between changes, during %d flips, %d restarts, %d crashes "+
 		"and %d failures of injectors, %d routers replaced and 1 killed; the injectors were called %d times and injected %d",
 		s.admitted.Load(), took.Round(time.Second), float64(s.admitted.Load())/took.Seconds(), s.slowest.Round(time.Millisecond),
-		s.stored.Load(), s.flips.Load(), s.restarts.Load(), s.crashes.Load(), s.failures.Load(), routers, calls, injected)
+		s.stored.Load(), s.settled.Load(), s.flips.Load(), s.restarts.Load(), s.crashes.Load(), s.failures.Load(), routers, calls, injected)
 	for kind, n := range s.refused {
 		t.Logf("%d were refused and created again: %s, such as: %s", n, kind, s.examples[kind])
 	}
@@ -223,7 +232,7 @@ func (s *storm) report(t *testing.T, took time.Duration) {
 	if n := int64(s.refused[notCalled]); n > s.bound.Load() {
 		t.Errorf("%d pods found no router, want at most the %d that were sent to the one that was killed", n, s.bound.Load())
 	}
-	if s.admitted.Load() < int64(s.total) || s.flips.Load() == 0 || s.restarts.Load() == 0 {
+	if s.admitted.Load() < int64(s.total) || s.flips.Load() == 0 || s.settled.Load() < s.admitted.Load()/4 || s.restarts.Load() == 0 {
 		t.Error("that proves nothing")
 	}
 	if len(s.wrong) > 0 {

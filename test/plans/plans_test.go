@@ -123,13 +123,14 @@ func (w *world) judge() {
 	kube, err := kubernetes.NewForConfig(w.cluster.Config())
 	w.must(err)
 	for _, object := range objects {
-		if object.GetKind() == "ValidatingWebhookConfiguration" {
-			w.must(local.CallByURL(object, base, ca))
-			var configuration admissionregistrationv1.ValidatingWebhookConfiguration
-			w.must(runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &configuration))
-			_, err := kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Create(w.t.Context(), &configuration, metav1.CreateOptions{})
-			w.must(err)
+		if object.GetKind() != "ValidatingWebhookConfiguration" {
+			continue
 		}
+		w.must(local.CallByURL(object, base, ca))
+		var configuration admissionregistrationv1.ValidatingWebhookConfiguration
+		w.must(runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &configuration))
+		_, err := kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Create(w.t.Context(), &configuration, metav1.CreateOptions{})
+		w.must(err)
 	}
 	// The API server takes a configuration up asynchronously: wait until a tag of nothing is refused.
 	w.bash(`set +o pipefail; until kubectl create --dry-run=server -f - <<< '{"apiVersion":"sailoperator.io/v1","kind":"IstioRevisionTag","metadata":{"name":"await"},` +

@@ -1,10 +1,11 @@
 // Command prepare builds what the tests need from Go modules into the user's cache, before any test's time runs:
-// etcd and kube-apiserver, and helm; with --workloads also what runs pods in name, which the demo does not need. It
+// etcd and kube-apiserver, and helm; with --workloads also what runs pods in name, and promtool, which the demo does not need. It
 // says what it does and how long that takes, and is done at once when everything is there.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -16,13 +17,13 @@ import (
 )
 
 func main() {
-	workloads := flag.Bool("workloads", false, "also build kube-controller-manager, kube-scheduler and kwok")
+	workloads := flag.Bool("workloads", false, "also build kube-controller-manager, kube-scheduler, kwok and promtool")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := cluster.Build(ctx, os.Stderr)
 	if err == nil && *workloads {
-		err = cluster.BuildWorkloads(ctx, os.Stderr)
+		err = errors.Join(cluster.BuildWorkloads(ctx, os.Stderr), promtool(ctx))
 	}
 	if err == nil {
 		_, err = local.Helm(ctx)
@@ -32,4 +33,10 @@ func main() {
 		stop()
 		os.Exit(1) //nolint:gocritic // stop was called
 	}
+}
+
+// promtool is what the tests of the chart judge its alerts with.
+func promtool(ctx context.Context) error {
+	_, err := cluster.Tool(ctx, "tools/promtool", "github.com/prometheus/prometheus/cmd/promtool")
+	return err
 }
