@@ -133,7 +133,7 @@ func TestTheRemediesOfAnInPlaceMesh(t *testing.T) {
 			return s.label("shop", map[string]string{"istio.io/rev": "defualt"})
 		}, "UnknownRevisionLabel", []string{"kubectl label namespace shop istio.io/rev=default --overwrite"}},
 		{"a version of IstioCNI that is too old", nil, s.puts(cni("v1.29.6")), "CNISkew", []string{patch + "istiocni default"}},
-		{"an Istio that sidecars use", nil, s.gone("istio", "", "default"), "InUseDelete", []string{"kubectl label namespace bookinfo", "kubectl label namespace shop", "kubectl delete gateway gone"}},
+		{"an Istio that sidecars use", nil, s.gone("istio", "", "default"), "InUseDelete", []string{"kubectl label namespace bookinfo", "kubectl label namespace shop"}},
 	}
 	for _, r := range remedies {
 		t.Run(r.name, func(t *testing.T) { s.heal(t, r) })
