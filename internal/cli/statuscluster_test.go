@@ -146,7 +146,7 @@ func watchUpgrade(t *testing.T, c *cluster.Cluster) {
 			Name: name + "2", Labels: pod.Labels, Annotations: pod.Annotations, OwnerReferences: pod.OwnerReferences,
 		}
 		pod.Annotations["istio.io/rev"] = "default-v1-30-3"
-		pod.Spec.Containers[1].Image = "docker.io/istio/proxyv2:1.30.3"
+		pod.Spec.Containers[1].Image = "registry.example/istio/proxyv2:1.30.3"
 		if _, err := pods.Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
