@@ -118,6 +118,9 @@ func decodeChange(request *admissionv1.AdmissionRequest) (*skew.Change, error) {
 	if change.Override, err = inventory.Override(latest); err != nil {
 		return nil, err
 	}
+	if a, ok := change.New.(skew.Attachment); ok && len(a.Targets) == 0 {
+		return nil, nil //nolint:nilnil // documented
+	}
 	if change.Operation != skew.Delete && plain(change.Old) && plain(change.New) {
 		return nil, nil //nolint:nilnil // documented
 	}
@@ -149,16 +152,26 @@ func plain(o skew.Object) bool {
 // unjudged answers where the mesh could not be read. Fail closed: what cannot be judged is refused with a message
 // that says so, since a skewed mesh is worse than a write that has to be repeated. An operator is admitted: refusing
 // it would wedge its reconcile loop over an outage that has nothing to do with it. So is a change with the override
-// annotation: whoever wrote it has taken the decision over.
+// annotation: whoever wrote it has taken the decision over. And so is one that could only be warned about.
 func (v *ChangeValidator) unjudged(c skew.Change, policy skew.Policy, err error) admission.Response {
 	kind := refOf(c).Kind
 	v.options.Recorder.Unjudged(kind)
 	v.options.Log.Error(err, "a change could not be judged", "object", refOf(c).String(), "user", c.User)
-	if policy.Excuses(c.User) || strings.TrimSpace(c.Override.Value) != "" {
+	if policy.Excuses(c.User) || strings.TrimSpace(c.Override.Value) != "" || advised(c, policy) {
 		return admission.Allowed("").WithWarnings("the router could not judge this change: the mesh could not be read")
 	}
 	return admission.Errored(http.StatusServiceUnavailable, fmt.Errorf(
 		"the change of %s cannot be judged, because the mesh could not be read: %w; retry in a moment", refOf(c), err))
+}
+
+// advised reports whether no rule refuses a write of such an object: those about who uses a waypoint, and about what it
+// carries out, warn unless the policy says otherwise.
+func advised(c skew.Change, policy skew.Policy) bool {
+	switch c.New.(type) {
+	case skew.Consumer, skew.Attachment:
+		return policy.Level(skew.WaypointPolicy) != skew.Deny
+	}
+	return false
 }
 
 func (v *ChangeValidator) record(c skew.Change, findings []skew.Finding) {

@@ -27,8 +27,8 @@ patch is not understood. Their status is not read. To judge a patch, let kubectl
 in the examples.
 
 With --filename the mesh is read from files and no cluster is needed. The rules look at Istio, IstioRevision,
-IstioRevisionTag, IstioCNI, ZTunnel, Namespace, Gateway, GatewayClass, Service, ServiceEntry and WorkloadEntry,
-and at what runs: pods, the Deployments of istiod and the DaemonSets of IstioCNI and ZTunnel, with their
+IstioRevisionTag, IstioCNI, ZTunnel, Namespace, Gateway, GatewayClass, Service, ServiceEntry, WorkloadEntry,
+HTTPRoute and AuthorizationPolicy, and at what runs: pods, the Deployments of istiod and the DaemonSets of IstioCNI and ZTunnel, with their
 status. Without any status, as in a Git repository, what is declared is taken for what runs. Without
 --filename the cluster of the current kubeconfig context is read.
 
@@ -53,7 +53,7 @@ const checkExample = `  # Would the cluster of the current context admit this?
   kubectl get istiorevisiontag prod -o yaml | router check --change - --delete
 
   # A branch of a Git repository against a mesh that was saved before, without a cluster
-  kubectl get -A -o yaml istios,istiorevisions,istiorevisiontags,istiocnis,ztunnels,namespaces,gateways,gatewayclasses,pods,services,deployments,daemonsets > mesh.yaml
+  kubectl get -A -o yaml istios,istiorevisions,istiorevisiontags,istiocnis,ztunnels,namespaces,gateways,gatewayclasses,httproutes,authorizationpolicies,pods,services,deployments,daemonsets > mesh.yaml
   router check -f mesh.yaml --change mesh/ --policy policy.yaml
 
   # The rules that refuse something

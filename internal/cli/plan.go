@@ -54,7 +54,7 @@ const planExample = `  # From what the current cluster has
   router plan --to v1.30.3 --strategy RevisionBased --tag prod --drain ondelete
 
   # A mesh that was saved before, without a cluster
-  kubectl get -A -o yaml istios,istiorevisions,istiorevisiontags,istiocnis,ztunnels,namespaces,gateways,gatewayclasses,pods,services,deployments,daemonsets > mesh.yaml
+  kubectl get -A -o yaml istios,istiorevisions,istiorevisiontags,istiocnis,ztunnels,namespaces,gateways,gatewayclasses,httproutes,authorizationpolicies,pods,services,deployments,daemonsets > mesh.yaml
   router plan -f mesh.yaml --to v1.28.5 --available v1.25.5,v1.26.8,v1.27.9,v1.28.5
 
   # The first step alone

@@ -59,7 +59,7 @@ const statusExample = `  # The cluster of the current context
   router status -o json | jq -r '.restartCommands[]'
 
   # A mesh that was saved before, without a cluster
-  kubectl get -A -o yaml istios,istiorevisions,istiorevisiontags,istiocnis,ztunnels,namespaces,gateways,gatewayclasses,pods,services,deployments,daemonsets,mutatingwebhookconfigurations > mesh.yaml
+  kubectl get -A -o yaml istios,istiorevisions,istiorevisiontags,istiocnis,ztunnels,namespaces,gateways,gatewayclasses,httproutes,authorizationpolicies,pods,services,deployments,daemonsets,mutatingwebhookconfigurations > mesh.yaml
   router status -f mesh.yaml`
 
 type statusOptions struct {
