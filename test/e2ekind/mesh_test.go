@@ -5,18 +5,20 @@ package e2ekind
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/revision-router/revision-router/routing"
+	"github.com/revision-router/revision-router/test/kind"
 )
 
 const (
@@ -26,9 +28,6 @@ const (
 	controlPlane             = "istio-system"
 	// shop is a namespace of the mesh with workloads, crowd one for loads.
 	shop, crowd = "shop", "crowd"
-	appImage    = "app:1"
-	// ours marks the namespaces of these tests.
-	ours = "e2e-kind"
 )
 
 func sailKind(plural string) schema.GroupVersionResource {
@@ -37,7 +36,6 @@ func sailKind(plural string) schema.GroupVersionResource {
 
 // testMesh installs an Istio with a tag, and waits until its control plane runs.
 func (w *world) testMesh(t *testing.T) {
-	w.clear(t)
 	w.namespace(t, controlPlane, nil)
 	w.namespace(t, shop, map[string]string{routing.LabelRevision: prod})
 	w.namespace(t, crowd, map[string]string{routing.LabelRevision: prod})
@@ -45,7 +43,7 @@ func (w *world) testMesh(t *testing.T) {
 	eventually(t, "the injector answers through its Service", func(ctx context.Context) error {
 		pod, err := w.kube.CoreV1().Pods(shop).Create(ctx, aPod(shop), dryRun())
 		if err == nil && !hasSidecar(pod) {
-			err = fmt.Errorf("the pod has no sidecar")
+			err = errors.New("the pod has no sidecar")
 		}
 		return err
 	})
@@ -55,12 +53,12 @@ func (w *world) testMesh(t *testing.T) {
 func (w *world) installMesh(t *testing.T, values map[string]any) {
 	t.Helper()
 	values["pilot"] = map[string]any{"replicaCount": int64(2)}
-	w.createSail(t, "istios", "Istio", "default", map[string]any{
+	w.createSail(t, "Istio", "default", map[string]any{
 		"version": oldVersion, "namespace": controlPlane, "values": values,
 		// Nothing is pruned while the tests go on.
 		"updateStrategy": map[string]any{"type": "RevisionBased", "inactiveRevisionDeletionGracePeriodSeconds": int64(36000)},
 	})
-	w.createSail(t, "istiorevisiontags", "IstioRevisionTag", prod, leadsTo(oldRevision))
+	w.createSail(t, "IstioRevisionTag", prod, leadsTo(oldRevision))
 	w.rolledOut(t, controlPlane, "istiod-"+oldRevision, 2)
 }
 
@@ -68,19 +66,7 @@ func leadsTo(revision string) map[string]any {
 	return map[string]any{"targetRef": map[string]any{"kind": "IstioRevision", "name": revision}}
 }
 
-// clear removes what an earlier run has left in a cluster that was kept.
-func (w *world) clear(t *testing.T) {
-	t.Helper()
-	if w.cluster.Created {
-		return
-	}
-	if err := w.chart.Uninstall(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w.removeMesh(t)
-	w.removeNamespaces(t)
-}
-
+// removeMesh deletes the Istio, with everything of it.
 func (w *world) removeMesh(t *testing.T) {
 	t.Helper()
 	for _, plural := range []string{"istiorevisiontags", "istios"} {
@@ -100,34 +86,9 @@ func (w *world) removeMesh(t *testing.T) {
 	}
 }
 
-func (w *world) removeNamespaces(t *testing.T) {
-	t.Helper()
-	namespaces := w.kube.CoreV1().Namespaces()
-	list, err := namespaces.List(t.Context(), metav1.ListOptions{LabelSelector: ours})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range list.Items {
-		if err := namespaces.Delete(t.Context(), list.Items[i].Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			t.Fatal(err)
-		}
-	}
-	eventually(t, "the namespaces are gone", func(ctx context.Context) error {
-		left, err := namespaces.List(ctx, metav1.ListOptions{LabelSelector: ours})
-		if err == nil && len(left.Items) > 0 {
-			err = fmt.Errorf("%d are left", len(left.Items))
-		}
-		return err
-	})
-}
-
 func (w *world) namespace(t *testing.T, name string, labels map[string]string) {
 	t.Helper()
-	all := map[string]string{ours: "true"}
-	for key, value := range labels {
-		all[key] = value
-	}
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: all}}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
 	if _, err := w.kube.CoreV1().Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -137,13 +98,13 @@ func (w *world) namespace(t *testing.T, name string, labels map[string]string) {
 	})
 }
 
-func (w *world) createSail(t *testing.T, plural, kind, name string, spec map[string]any) {
+func (w *world) createSail(t *testing.T, kind, name string, spec map[string]any) {
 	t.Helper()
 	object := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
 	object.SetAPIVersion("sailoperator.io/v1")
 	object.SetKind(kind)
 	object.SetName(name)
-	if _, err := w.dyn.Resource(sailKind(plural)).Create(t.Context(), object, metav1.CreateOptions{}); err != nil {
+	if _, err := w.dyn.Resource(sailKind(strings.ToLower(kind)+"s")).Create(t.Context(), object, metav1.CreateOptions{}); err != nil {
 		t.Fatalf("create %s %s: %v", kind, name, err)
 	}
 }
@@ -196,7 +157,7 @@ func deployment(namespace, name string, replicas int32) *appsv1.Deployment {
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels},
 				Spec: corev1.PodSpec{
-					TerminationGracePeriodSeconds: new(int64(1)), Containers: []corev1.Container{{Name: "app", Image: appImage}},
+					TerminationGracePeriodSeconds: new(int64(1)), Containers: []corev1.Container{{Name: "app", Image: kind.AppImage}},
 				},
 			},
 		},

@@ -16,6 +16,7 @@ import (
 	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/test/forward"
 	"github.com/revision-router/revision-router/test/injector"
+	"github.com/revision-router/revision-router/test/kind"
 )
 
 func dryRun() metav1.CreateOptions { return metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}} }
@@ -23,7 +24,7 @@ func dryRun() metav1.CreateOptions { return metav1.CreateOptions{DryRun: []strin
 func aPod(namespace string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "asked-", Namespace: namespace, Labels: map[string]string{"app": "asked"}},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: appImage}}},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: kind.AppImage}}},
 	}
 }
 

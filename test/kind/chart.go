@@ -58,8 +58,8 @@ func (c *Chart) Upgrade(ctx context.Context, values ...string) error {
 
 func (c *Chart) apply(ctx context.Context, verb string, values []string) error {
 	args := slices.Concat([]string{
-		verb, charts.Name, filepath.Join(c.cluster.options.Root, "charts", charts.Name), "--namespace", charts.Name,
-		"--set", "image.repository=" + RouterRepository, "--set", "image.tag=" + RouterTag, "--wait", "--timeout", helmTimeout,
+		verb, charts.Name, filepath.Join(c.cluster.Root, "charts", charts.Name), "--namespace", charts.Name,
+		"--set", "image.repository=" + routerRepository, "--set", "image.tag=" + routerTag, "--wait", "--timeout", helmTimeout,
 	}, values)
 	if verb == "install" {
 		args = append(args, "--create-namespace")
@@ -76,7 +76,7 @@ func (c *Chart) Uninstall(ctx context.Context) error {
 
 // run keeps the user's plugins, repositories and settings out.
 func (c *Chart) run(ctx context.Context, args ...string) (string, error) {
-	home := filepath.Join(c.cluster.options.Dir, "helm")
+	home := filepath.Join(c.cluster.Dir, "helm")
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		return "", fmt.Errorf("running helm: %w", err)
 	}

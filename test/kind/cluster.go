@@ -25,53 +25,77 @@ const (
 	nodesReady = 5 * time.Minute
 )
 
-// Options say what cluster to create.
-type Options struct {
-	// Root is the folder of the project, Dir one for the kubeconfig and the images' archives.
-	Root, Dir string
-	// Reuse takes a cluster of the name that is there already, as it is.
-	Reuse bool
-	// Log gets the progress.
-	Log io.Writer
-}
-
 // Cluster is a kind cluster that runs.
 type Cluster struct {
-	// Name is kind's, Created whether Create made it or found it.
-	Name    string
-	Created bool
+	// Name is kind's.
+	Name string
+	// Root is the folder of the project, Dir one for the kubeconfig, what is built and what is found out.
+	Root, Dir string
 
 	machine *Machine
-	options Options
 	config  *rest.Config
 }
 
-// Create creates the cluster of kind-config.yaml, and returns when its nodes are Ready.
-func (m *Machine) Create(ctx context.Context, o Options) (*Cluster, error) {
-	c := &Cluster{Name: ClusterName, machine: m, options: o}
+// named is the cluster that the environment asks for, whether it runs or not.
+func named(root string) (*Cluster, error) {
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return nil, fmt.Errorf("finding the project: %w", err)
+	}
+	c := &Cluster{Name: ClusterName, Root: root, Dir: filepath.Join(root, "bin", "e2e-kind")}
 	if name := os.Getenv(clusterVariable); name != "" {
 		c.Name = name
 	}
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making a folder for the cluster: %w", err)
+	}
+	return c, nil
+}
+
+// Open returns the cluster that runs already, for a project's folder. Tests begin with it.
+func Open(root string) (*Cluster, error) {
+	c, err := named(root)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.connect(); err != nil {
+		return nil, fmt.Errorf("%w; no cluster was started for these tests: run make e2e-kind", err)
+	}
+	return c, nil
+}
+
+func (c *Cluster) connect() (err error) {
+	if c.config, err = clientcmd.BuildConfigFromFlags("", c.Kubeconfig()); err != nil {
+		return fmt.Errorf("reading the cluster's kubeconfig: %w", err)
+	}
+	return nil
+}
+
+// Create creates the cluster of kind-config.yaml, and returns when its nodes are Ready. With reuse it takes one of the
+// name that is there already, as it is.
+func (m *Machine) Create(ctx context.Context, root string, reuse bool, log io.Writer) (*Cluster, error) {
+	c, err := named(root)
+	if err != nil {
+		return nil, err
+	}
+	c.machine = m
 	there, err := m.exists(ctx, c.Name)
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case there && !o.Reuse:
-		return nil, fmt.Errorf("there is a kind cluster %s already; delete it (kind delete cluster --name %s), or name another in %s",
+	case there && !reuse:
+		return nil, fmt.Errorf("there is a kind cluster %s already; take it with KEEP=1, delete it (kind delete cluster --name %s), or name another in %s",
 			c.Name, c.Name, clusterVariable)
 	case there:
 		_, err = run(m.command(ctx, "export", "kubeconfig", "--name", c.Name, "--kubeconfig", c.Kubeconfig()))
 	default:
-		err = c.create(ctx)
+		err = c.create(ctx, log)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if c.config, err = clientcmd.BuildConfigFromFlags("", c.Kubeconfig()); err != nil {
-		return nil, fmt.Errorf("reading the cluster's kubeconfig: %w", err)
-	}
-	return c, nil
+	return c, c.connect()
 }
 
 func (m *Machine) exists(ctx context.Context, name string) (bool, error) {
@@ -83,9 +107,9 @@ func (m *Machine) exists(ctx context.Context, name string) (bool, error) {
 }
 
 // create leaves nothing behind where it fails.
-func (c *Cluster) create(ctx context.Context) error {
+func (c *Cluster) create(ctx context.Context, log io.Writer) error {
 	args := []string{
-		"create", "cluster", "--name", c.Name, "--config", filepath.Join(c.options.Root, "kind-config.yaml"),
+		"create", "cluster", "--name", c.Name, "--config", filepath.Join(c.Root, "kind-config.yaml"),
 		"--kubeconfig", c.Kubeconfig(), "--wait", nodesReady.String(),
 	}
 	if c.machine.nodeImage != "" {
@@ -93,9 +117,8 @@ func (c *Cluster) create(ctx context.Context) error {
 	}
 	create := c.machine.command(ctx, args...)
 	out, err := create.CombinedOutput()
-	_, _ = c.options.Log.Write(out)
+	_, _ = log.Write(out)
 	if err == nil {
-		c.Created = true
 		return nil
 	}
 	if c.machine.nodeImage == "" && strings.Contains(string(out), "failed to pull image") {
@@ -108,7 +131,7 @@ func (c *Cluster) create(ctx context.Context) error {
 }
 
 // Kubeconfig is a file of its own: the user's is left alone.
-func (c *Cluster) Kubeconfig() string { return filepath.Join(c.options.Dir, "kubeconfig") }
+func (c *Cluster) Kubeconfig() string { return filepath.Join(c.Dir, "kubeconfig") }
 
 // Config is an administrator's.
 func (c *Cluster) Config() *rest.Config { return rest.CopyConfig(c.config) }

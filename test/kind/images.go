@@ -14,32 +14,33 @@ import (
 // standIn is the program of all images but the router's.
 const standIn = "./test/standin"
 
-// RouterImage is the repository and the tag under which the router is loaded.
+// The names under which images are loaded.
 const (
-	RouterRepository = "revision-router"
-	RouterTag        = "kind"
+	routerRepository, routerTag = "revision-router", "kind"
+	// AppImage is that of applications.
+	AppImage = "app:1"
 )
+
+// Router is the path of the program in the router's image, for its other commands.
+func (c *Cluster) Router() string { return filepath.Join(c.Dir, "image", "router") }
 
 // LoadRouter builds the router's image as its users do, by make image, and loads it.
 func (c *Cluster) LoadRouter(ctx context.Context) error {
-	name := RouterRepository + ":" + RouterTag
+	name := routerRepository + ":" + routerTag
 	//nolint:gosec // the arguments are ours
-	build := exec.CommandContext(ctx, "make", "-C", c.options.Root, "image", "IMAGE="+name, "IMAGE_DIR="+filepath.Join(c.options.Dir, "image"))
+	build := exec.CommandContext(ctx, "make", "-C", c.Root, "image", "IMAGE="+name, "IMAGE_DIR="+filepath.Join(c.Dir, "image"))
 	if _, err := run(build); err != nil {
 		return fmt.Errorf("building the router's image: %w", err)
 	}
 	return c.load(ctx, []string{name})
 }
 
-// Images are those that stand-ins take the place of.
-type Images struct {
-	// Versions are Istio's, such as 1.30.3: each with all images that the Sail Operator's charts name.
-	Versions []string
-	// Apps are images of applications.
-	Apps []string
+// Versions are those of Istio's that stand-ins are loaded for.
+func Versions() []string {
+	return []string{"1.27.3", "1.28.5", "1.29.6", "1.30.3", "1.31.1"}
 }
 
-// names are the images of one version of Istio's.
+// istioImages are the images of one version of Istio's.
 func istioImages(version string) []string {
 	const hub = "registry.istio.io/release/"
 	names := []string{"istio/proxyv2:" + version}
@@ -49,33 +50,32 @@ func istioImages(version string) []string {
 	return names
 }
 
-// LoadStandIns builds the images and loads them, all in one archive: they are one program, with a version.
-func (c *Cluster) LoadStandIns(ctx context.Context, images Images) error {
-	dir := filepath.Join(c.options.Dir, "standin")
+// LoadStandIns builds the images that stand in for Istio's and for applications, and loads them in one archive: they are one
+// program, with a version.
+func (c *Cluster) LoadStandIns(ctx context.Context) error {
+	dir := filepath.Join(c.Dir, "standin")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("building the stand-ins: %w", err)
 	}
 	//nolint:gosec // the arguments are ours
 	build := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", filepath.Join(dir, "standin"), standIn)
-	build.Dir = c.options.Root
+	build.Dir = c.Root
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if _, err := run(build); err != nil {
 		return fmt.Errorf("building the stand-ins: %w", err)
 	}
-	var all []string
-	for _, version := range images.Versions {
-		names := istioImages(strings.TrimPrefix(version, "v"))
-		if err := imageOf(ctx, dir, strings.TrimPrefix(version, "v"), names); err != nil {
+	all := []string{AppImage}
+	if err := imageOf(ctx, dir, "none", all); err != nil {
+		return err
+	}
+	for _, version := range Versions() {
+		names := istioImages(version)
+		if err := imageOf(ctx, dir, version, names); err != nil {
 			return err
 		}
 		all = append(all, names...)
 	}
-	if len(images.Apps) > 0 {
-		if err := imageOf(ctx, dir, "none", images.Apps); err != nil {
-			return err
-		}
-	}
-	return c.load(ctx, append(all, images.Apps...))
+	return c.load(ctx, all)
 }
 
 // imageOf makes an image of the program in dir under all names. It has no shell and no user but a number.
@@ -95,7 +95,7 @@ func imageOf(ctx context.Context, dir, version string, names []string) error {
 
 // load brings images to every node. kind load docker-image would ask every node for every name first.
 func (c *Cluster) load(ctx context.Context, names []string) error {
-	archive := filepath.Join(c.options.Dir, "images.tar")
+	archive := filepath.Join(c.Dir, "images.tar")
 	save := slices.Concat([]string{"save", "--output", archive}, names)
 	if _, err := run(exec.CommandContext(ctx, "docker", save...)); err != nil { //nolint:gosec // the arguments are ours
 		return fmt.Errorf("saving images: %w", err)
