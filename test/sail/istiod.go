@@ -17,7 +17,6 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
-	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/test/injector"
 )
 
