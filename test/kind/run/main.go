@@ -32,6 +32,7 @@ const exitMissing = 3
 func suites() []suite {
 	return []suite{
 		{"cluster", []string{"go", "test", "-count=1", "-v", "-timeout=90m", "-tags=kind", "./test/e2ekind"}},
+		{"procedures", []string{"go", "test", "-count=1", "-v", "-timeout=90m", "-tags=e2e", "-run=TestProcedure", "./test/e2e"}},
 	}
 }
 
