@@ -34,6 +34,10 @@ e2e: ## Run the end-to-end tests against $KUBECONFIG, or a local control plane
 	go run ./test/prepare
 	go test -count=1 -v -tags=e2e ./test/e2e/...
 
+.PHONY: e2e-kind
+e2e-kind: ## Run what only a real cluster shows, in a kind cluster (KEEP=1 keeps it); needs a Docker Engine
+	go run ./test/kind/run
+
 .PHONY: chaos
 chaos: ## Break routers in every way under load and count the pods that got a wrong answer (14 minutes)
 	go run ./test/prepare
