@@ -94,6 +94,13 @@ bench: ## Print the table of docs/benchmarks.md
 bench-forward: ## Print the table of forward mode in docs/benchmarks.md (a minute and a half)
 	go test ./webhook -run TestForwardBenchmarkTable -v -table
 
+.PHONY: dashboard
+dashboard: ## Write the dashboard, and draw docs/images/dashboard.png from a demo under a real Prometheus; needs chromium
+	go run ./tools/dashboard charts/revision-router/files/dashboard.json
+	go run ./test/prepare --workloads
+	mkdir -p bin docs/images
+	go run ./test/dashboard/picture bin/dashboard.html docs/images/dashboard.png
+
 .PHONY: fmt
 fmt: ## Format the code
 	$(LINT) fmt
