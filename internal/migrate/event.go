@@ -37,6 +37,13 @@ const (
 	Finished EventType = "Finished"
 )
 
+// EventTypes lists all of them, in the order of their constants.
+func EventTypes() []EventType {
+	return []EventType{
+		Found, Planned, Adopted, Restarted, Progressing, RolledOut, Failed, Held, LeftOver, Interrupted, Noted, Finished,
+	}
+}
+
 // Event is one thing that has happened.
 type Event struct {
 	Time time.Time
