@@ -34,7 +34,7 @@ func ran(t *testing.T, input string, args ...string) outcome {
 func ranCommand(t *testing.T, command, input string, args ...string) outcome {
 	t.Helper()
 	var out, errs bytes.Buffer
-	commands := map[string]func(Streams) *cobra.Command{"resolve": NewResolveCommand, "check": NewCheckCommand, "status": statusAtNoon, "plan": NewPlanCommand}
+	commands := map[string]func(Streams) *cobra.Command{"resolve": NewResolveCommand, "check": NewCheckCommand, "status": statusAtNoon, "plan": NewPlanCommand, "migrate": migrateNow}
 	cmd := commands[command](Streams{In: strings.NewReader(input), Out: &out, Err: &errs})
 	cmd.SetArgs(args)
 	got := outcome{}
