@@ -90,6 +90,14 @@ bench: ## Print the table of docs/benchmarks.md
 bench-forward: ## Print the table of forward mode in docs/benchmarks.md (a minute and a half)
 	go test ./webhook -run TestForwardBenchmarkTable -v -table
 
+.PHONY: a11y
+a11y: ## Judge the page of router status in a browser, with axe-core; needs node, npm and chromium (a minute)
+	tools/a11y/run
+
+.PHONY: screenshots
+screenshots: ## Draw the pictures of docs/images; needs what a11y needs
+	tools/a11y/run --screenshots
+
 .PHONY: fmt
 fmt: ## Format the code
 	$(LINT) fmt
