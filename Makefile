@@ -28,11 +28,16 @@ test: ## Run every test: unit, oracle, and the handlers on a real kube-apiserver
 	go test -timeout 30m ./...
 	cd test/istio && go test -count=1 # without a package list it prints how many combinations were compared
 	cd tools/kind && go test -count=1 ./...
+	cd tools/sarif && go test -count=1 ./...
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests against $KUBECONFIG, or a local control plane
 	go run ./test/prepare
 	go test -count=1 -v -tags=e2e ./test/e2e/...
+
+.PHONY: e2e-kind
+e2e-kind: ## Run what only a real cluster shows, in a kind cluster (KEEP=1 keeps it); needs a Docker Engine
+	go run ./test/kind/run
 
 .PHONY: chaos
 chaos: ## Break routers in every way under load and count the pods that got a wrong answer (14 minutes)
@@ -89,6 +94,13 @@ bench: ## Print the table of docs/benchmarks.md
 .PHONY: bench-forward
 bench-forward: ## Print the table of forward mode in docs/benchmarks.md (a minute and a half)
 	go test ./webhook -run TestForwardBenchmarkTable -v -table
+
+.PHONY: dashboard
+dashboard: ## Write the dashboard, and draw docs/images/dashboard.png from a demo under a real Prometheus; needs chromium
+	go run ./tools/dashboard charts/revision-router/files/dashboard.json
+	go run ./test/prepare --workloads
+	mkdir -p bin docs/images
+	go run ./test/dashboard/picture bin/dashboard.html docs/images/dashboard.png
 
 .PHONY: fmt
 fmt: ## Format the code

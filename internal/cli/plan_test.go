@@ -71,7 +71,7 @@ func TestTheSpecificationNamesEveryKeyOfAPlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, section, found := strings.Cut(string(data), "### 6.2 router plan")
-	section, _, closed := strings.Cut(section, "\n## ")
+	section, _, closed := strings.Cut(section, "\n### 6.3 ")
 	if !found || !closed {
 		t.Fatal("spec.md has no section 6.2")
 	}

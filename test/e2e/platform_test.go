@@ -43,8 +43,10 @@ func newPlatform(t *testing.T, p procedure) (platform, error) {
 	switch name := os.Getenv("E2E_PROVIDER"); name {
 	case "", "local":
 		return startLocal(t.Context(), p)
+	case "kind":
+		return startKind(t.Context(), p)
 	default:
-		t.Fatalf("E2E_PROVIDER=%s: the only one is local", name)
+		t.Fatalf("E2E_PROVIDER=%s: there are local and kind", name)
 		return nil, nil
 	}
 }

@@ -135,6 +135,10 @@ func istiodDeployment(revision *object, r release, labels istiodLabels, faults m
 					Containers: []corev1.Container{{
 						Name: "discovery", Image: image("pilot", r.version, isAmbient(text(revision, "spec", "values", "profile"))), Args: []string{"discovery"},
 						Env: []corev1.EnvVar{{Name: "REVISION", Value: name}},
+						ReadinessProbe: &corev1.Probe{
+							ProbeHandler:        corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/ready", Port: intstr.FromInt32(8080)}},
+							InitialDelaySeconds: 1, PeriodSeconds: 3, TimeoutSeconds: 5,
+						},
 					}},
 				},
 			},
