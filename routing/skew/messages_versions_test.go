@@ -209,6 +209,11 @@ func singletonMessages() []says {
 			raiseCNI,
 		},
 		{
+			skew.CNIZTunnelPair, "ZTunnel is created at v1.28.5 beside IstioCNI at v1.30.3, without a control plane",
+			skew.Mesh{CNI: new(cni("v1.30.3"))},
+			create(ztunnel("v1.28.5")),
+		},
+		{
 			skew.CNIZTunnelPair, "ZTunnel goes from v1.29.6 to v1.30.3 before IstioCNI does", pending(), raiseZTunnel,
 		},
 		{

@@ -1,5 +1,7 @@
 package skew
 
+import "slices"
+
 // cniAndZTunnel finds a ZTunnel that is ahead of IstioCNI, or more than one minor version behind it.
 //
 // Source: update guide 3.1 (control plane, then IstioCNI, then ZTunnel), istio.io#14562 ("the explicit upgrade skew
@@ -11,7 +13,7 @@ func cniAndZTunnel(k *check) []violation {
 	}
 	kind := k.change.object().Ref().Kind
 	after, before := k.after.apart(kind), k.before.apart(kind)
-	if after.excess == 0 || after.excess <= before.excess {
+	if after.excess == 0 || after.excess <= before.excess || after.turned && k.aheadOfPlane(KindZTunnel) {
 		return nil
 	}
 	v := violation{
@@ -34,6 +36,14 @@ func cniAndZTunnel(k *check) []violation {
 		v.steps = []string{k.patches(specVersion(after.other.version.String()))}
 	}
 	return []violation{v}
+}
+
+// aheadOfPlane reports whether the change is refused already because the singleton runs ahead of a control plane. What
+// that one says comes first, and it is the smaller step.
+func (k *check) aheadOfPlane(kind Kind) bool {
+	return k.policy.Level(ZTunnelSkew) == Deny && slices.ContainsFunc(k.worsened, func(b breach) bool {
+		return b.ahead && b.component.ref.Kind == kind
+	})
 }
 
 // distance is how far IstioCNI and ZTunnel are from each other, seen from one of them.

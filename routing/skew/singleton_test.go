@@ -159,7 +159,7 @@ func TestSingletonsFitEveryLiveRevision(t *testing.T) {
 		},
 		"and ZTunnel": {mesh: used, change: raiseZTunnel, want: []string{"Deny ZTunnelSkew"}},
 		"once the old revision is unused they go up": {mesh: both, change: raise},
-		"and ZTunnel too": {mesh: both, change: raiseZTunnel},
+		"and then ZTunnel too":                       {mesh: with(both, func(m *skew.Mesh) { m.CNI = new(cni("v1.30.3")) }), change: raiseZTunnel},
 		"a namespace that names it holds back": {
 			mesh: named("istio.io/rev=default-v1-29-6"), change: raise, want: []string{"Deny CNISkew"},
 			says: []string{"which namespace bookinfo still asks for", "kubectl label namespace bookinfo istio.io/rev=default-v1-30-3 --overwrite"},
