@@ -101,6 +101,10 @@ func fieldsOfRule(rule skew.Rule) []manifest.Field {
 		return []manifest.Field{manifest.FieldDataplaneMode, manifest.FieldRevision, manifest.FieldInjection}
 	case skew.WaypointMissing:
 		return []manifest.Field{manifest.FieldUseWaypoint, manifest.FieldGatewayClass}
+	case skew.WaypointPolicy:
+		return []manifest.Field{
+			manifest.FieldTargets, manifest.FieldParents, manifest.FieldUseWaypoint, manifest.FieldDataplaneMode, manifest.FieldGatewayClass,
+		}
 	case skew.InUseDelete, skew.WaypointInUseDelete:
 	}
 	return nil // a deletion is wrong as a whole

@@ -74,6 +74,8 @@ func checked() map[string][]string {
 		"delete-nothing.table":   {"-f", ambient, "--change", changes + "tag-prod.yaml", "--delete"},
 		"labels.table":           {"-f", during, "--change", changes + "labels.yaml"},
 		"waypoints.table":        {"-f", ambient, "--change", changes + "waypoints.yaml"},
+		"policies.table":         {"-f", ambient, "-f", "testdata/status/bypassed.yaml", "--change", changes + "policies.yaml"},
+		"policies.sarif":         {"-f", ambient, "-f", "testdata/status/bypassed.yaml", "--change", changes + "policies.yaml", "-o", "sarif"},
 		"waypoints.json":         {"-f", ambient, "--change", changes + "waypoints.yaml", "-o", "json"},
 		"declared.table":         {"-f", "../manifest/testdata/git", "--change", changes + "git-next.yaml"},
 		"nothing-there.table":    {"-f", "testdata/nothing.yaml", "--change", changes + "all-at-once.yaml"},

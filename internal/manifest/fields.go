@@ -29,6 +29,8 @@ const (
 	FieldVersion          Field = "spec.version"
 	FieldStrategy         Field = "spec.updateStrategy.type"
 	FieldTarget           Field = "spec.targetRef.name"
+	FieldTargets          Field = "spec.targetRefs"
+	FieldParents          Field = "spec.parentRefs"
 	// FieldImageAuto is the first container's image that is "auto".
 	FieldImageAuto Field = "spec.containers.image"
 )
@@ -123,6 +125,7 @@ func wantedFields(pod ...string) *wanted {
 	}
 	for field, path := range map[Field]string{
 		FieldGatewayClass: "gatewayClassName", FieldVersion: "version", FieldStrategy: "updateStrategy.type", FieldTarget: "targetRef.name",
+		FieldTargets: "targetRefs", FieldParents: "parentRefs",
 	} {
 		root.add(wanted{field: field}, append([]string{"spec"}, strings.Split(path, ".")...)...)
 	}

@@ -72,7 +72,7 @@ func rules() [21]RuleInfo {
 		{SingletonSqueeze, Deny, "live revisions are so far apart that no version of IstioCNI or ZTunnel fits all of them"},
 		{CNISkew, Deny, "IstioCNI is ahead of a live revision, or more than one minor version behind it"},
 		{ZTunnelSkew, Deny, "ZTunnel is ahead of a live revision, or more than one minor version behind it"},
-		{CNIZTunnelPair, Deny, "IstioCNI and ZTunnel are more than one minor version apart"},
+		{CNIZTunnelPair, Deny, "ZTunnel is ahead of IstioCNI, or more than one minor version behind it"},
 		{UnknownVersion, Warn, "a version cannot be read, so that the skew cannot be judged"},
 		{TagTarget, Deny, "a revision tag points at something that is missing, remote or being deleted"},
 		{TagRollout, Deny, "the rollout of a revision tag cannot be read, or goes to a revision that is missing, remote, being deleted or of another mesh"},

@@ -22,6 +22,9 @@ func written() []schema.GroupVersionResource {
 	return []schema.GroupVersionResource{
 		{Version: "v1", Resource: "namespaces"}, sail("istios"), sail("istiorevisiontags"), sail("istiocnis"), sail("ztunnels"),
 		{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "gateways"},
+		{Version: "v1", Resource: "services"},
+		{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes"},
+		{Group: "security.istio.io", Version: "v1", Resource: "authorizationpolicies"},
 		{Group: "apps", Version: "v1", Resource: "deployments"},
 	}
 }
