@@ -28,6 +28,7 @@ test: ## Run every test: unit, oracle, and the handlers on a real kube-apiserver
 	go test -timeout 30m ./...
 	cd test/istio && go test -count=1 # without a package list it prints how many combinations were compared
 	cd tools/kind && go test -count=1 ./...
+	cd tools/sarif && go test -count=1 ./...
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests against $KUBECONFIG, or a local control plane
@@ -93,6 +94,21 @@ bench: ## Print the table of docs/benchmarks.md
 .PHONY: bench-forward
 bench-forward: ## Print the table of forward mode in docs/benchmarks.md (a minute and a half)
 	go test ./webhook -run TestForwardBenchmarkTable -v -table
+
+.PHONY: dashboard
+dashboard: ## Write the dashboard, and draw docs/images/dashboard.png from a demo under a real Prometheus; needs chromium
+	go run ./tools/dashboard charts/revision-router/files/dashboard.json
+	go run ./test/prepare --workloads
+	mkdir -p bin docs/images
+	go run ./test/dashboard/picture bin/dashboard.html docs/images/dashboard.png
+
+.PHONY: a11y
+a11y: ## Judge the page of router status in a browser, with axe-core; needs node, npm and chromium (a minute)
+	tools/a11y/run
+
+.PHONY: screenshots
+screenshots: ## Draw the pictures of docs/images; needs what a11y needs
+	tools/a11y/run --screenshots
 
 .PHONY: fmt
 fmt: ## Format the code

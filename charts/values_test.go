@@ -157,6 +157,9 @@ func TestContradictoryValuesAreRefused(t *testing.T) {
 		"the switch of changes in a flag": {
 			set("extraArgs={--changes=false}"), "extraArgs: --changes is set by the chart. Use changes.enabled instead.",
 		},
+		"the switch of Events in a flag": {
+			set("extraArgs={--events=false}"), "extraArgs: --events is set by the chart. Use events.enabled instead.",
+		},
 		"a Secret of one's own that is not named": {
 			set("certs.provider=secret"), "certs.secret.name: required where certs.provider is secret.",
 		},

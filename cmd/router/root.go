@@ -24,7 +24,7 @@ when pods are admitted, and refuses pods that would silently start without their
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.AddCommand(newServeCommand(streams), cli.NewResolveCommand(streams), cli.NewCheckCommand(streams),
-		cli.NewStatusCommand(streams, clock.RealClock{}), cli.NewPlanCommand(streams),
+		cli.NewStatusCommand(streams, clock.RealClock{}), cli.NewPlanCommand(streams), cli.NewMigrateCommand(streams, clock.RealClock{}),
 		cli.NewCertsCommand(streams, wallClock()), newVersionCommand(streams))
 	return root
 }

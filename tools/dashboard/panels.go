@@ -125,6 +125,9 @@ func healthy() []panel {
 		{"Answers of injectors", "Mode forward.", "timeseries", 8, "ops", nil, []query{
 			{"sum by (revision, result) (rate(" + p + "forwards_total[5m])) > 0", "{{revision}} {{result}}"},
 		}},
+		{"Ready pods of injectors", "0: nobody injects for the revision, and its pods cannot be created.", "timeseries", 8, "short", nil, []query{
+			{"max by (revision) (" + p + "injector_ready_pods)", "{{revision}}"},
+		}},
 		{"Injectors that do not answer", "Mode forward.", "timeseries", 8, "short", nil, []query{
 			{"max by (revision) (" + p + "forward_circuit_open)", "{{revision}}"},
 			{"max(" + p + "injector_overlaps)", "webhooks in the way"},

@@ -122,6 +122,14 @@ router's check of that pod: Istio's webhooks do not look at these labels.
     - istiod
 {{- end -}}
 
+{{/* The router's own namespace, which must be creatable and repairable before there is a router, and the platform's. */}}
+{{- define "revision-router.notOwnNamespace" -}}
+- key: kubernetes.io/metadata.name
+  operator: NotIn
+  values:
+    {{- list .Release.Namespace "kube-system" | uniq | sortAlpha | toYaml | nindent 4 }}
+{{- end -}}
+
 {{/*
 What all entries about changes of the mesh have in common. Takes the root context.
 
