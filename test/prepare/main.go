@@ -17,13 +17,13 @@ import (
 )
 
 func main() {
-	workloads := flag.Bool("workloads", false, "also build kube-controller-manager, kube-scheduler, kwok and promtool")
+	workloads := flag.Bool("workloads", false, "also build kube-controller-manager, kube-scheduler, kwok, kubectl and promtool")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := cluster.Build(ctx, os.Stderr)
 	if err == nil && *workloads {
-		err = errors.Join(cluster.BuildWorkloads(ctx, os.Stderr), promtool(ctx))
+		err = errors.Join(cluster.BuildWorkloads(ctx, os.Stderr), tools(ctx))
 	}
 	if err == nil {
 		_, err = local.Helm(ctx)
@@ -35,8 +35,9 @@ func main() {
 	}
 }
 
-// promtool is what the tests of the chart judge its alerts with.
-func promtool(ctx context.Context) error {
-	_, err := cluster.Tool(ctx, "tools/promtool", "github.com/prometheus/prometheus/cmd/promtool")
-	return err
+// tools are kubectl, which carries out procedures, and promtool, with which the tests of the chart judge its alerts.
+func tools(ctx context.Context) error {
+	_, kubectl := cluster.Tool(ctx, "tools/controlplane", "k8s.io/kubernetes/cmd/kubectl")
+	_, promtool := cluster.Tool(ctx, "tools/promtool", "github.com/prometheus/prometheus/cmd/promtool")
+	return errors.Join(kubectl, promtool)
 }
