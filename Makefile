@@ -102,6 +102,14 @@ dashboard: ## Write the dashboard, and draw docs/images/dashboard.png from a dem
 	mkdir -p bin docs/images
 	go run ./test/dashboard/picture bin/dashboard.html docs/images/dashboard.png
 
+.PHONY: a11y
+a11y: ## Judge the page of router status in a browser, with axe-core; needs node, npm and chromium (a minute)
+	tools/a11y/run
+
+.PHONY: screenshots
+screenshots: ## Draw the pictures of docs/images; needs what a11y needs
+	tools/a11y/run --screenshots
+
 .PHONY: fmt
 fmt: ## Format the code
 	$(LINT) fmt

@@ -84,7 +84,7 @@ func (p *migratePrinter) follow(e migrate.Event) {
 
 // progress is the line that is replaced.
 func (p *migratePrinter) progress(e migrate.Event) string {
-	text := "wave " + strconv.Itoa(e.Wave) + ": " + howFar(e)
+	text := waveOf(e) + howFar(e)
 	for _, u := range p.under {
 		text += "; " + u.ref.Namespace + "/" + u.ref.Name
 		if u.message != "" {
@@ -96,6 +96,14 @@ func (p *migratePrinter) progress(e migrate.Event) string {
 		text = text[:width-3] + "..."
 	}
 	return text
+}
+
+// waveOf begins a line about a wave. What was under way before belongs to none.
+func waveOf(e migrate.Event) string {
+	if e.Wave == 0 {
+		return ""
+	}
+	return "wave " + strconv.Itoa(e.Wave) + ": "
 }
 
 // howFar is the counts, with the time that is left.
@@ -120,7 +128,7 @@ func roughly(d time.Duration) string {
 
 // lines are what is said about an event.
 func (p *migratePrinter) lines(e migrate.Event) []string {
-	wave := "wave " + strconv.Itoa(e.Wave) + ": "
+	wave := waveOf(e)
 	var name string
 	if e.Due != nil {
 		name = visible(e.Due.String())

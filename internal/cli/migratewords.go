@@ -9,16 +9,19 @@ import (
 
 // found says what there is to do.
 func (p *migratePrinter) found(e migrate.Event) string {
-	what := "in namespace " + visible(p.options.namespace)
+	what := "workload in namespace " + visible(p.options.namespace)
 	if p.options.all {
-		what = "in any namespace"
+		what = "workload in any namespace"
 	}
 	if o := p.options; o.tag != "" || o.from != "" || o.to != "" || o.selector != "" {
-		what = "of what was selected " + what
+		what = "selected " + what
 	}
 	if e.Total == 0 {
-		text := "No workload " + what + " waits for a restart."
-		if e.Elsewhere > 0 {
+		text := "No " + what + " waits for a restart."
+		switch {
+		case e.Elsewhere == 1:
+			text += " 1 other does; to see it: router migrate -A --dry-run"
+		case e.Elsewhere > 1:
 			text += " " + strconv.Itoa(e.Elsewhere) + " others do; to see them: router migrate -A --dry-run"
 		}
 		return text
@@ -45,6 +48,8 @@ func (p *migratePrinter) finished(e migrate.Event) []string {
 			text += ", " + strconv.Itoa(e.Left) + " left"
 		}
 		return []string{p.coloured(ansiBold, text+". Nothing was changed.")}
+	case e.Done == e.Total && e.Total == 1:
+		return []string{p.coloured(ansiBold, "The workload has rolled out.")}
 	case e.Done == e.Total:
 		return []string{p.coloured(ansiBold, "All "+count(e.Total, "workload")+" have rolled out.")}
 	}
@@ -59,7 +64,7 @@ func (p *migratePrinter) finished(e migrate.Event) []string {
 			parts = append(parts, strconv.Itoa(part.n)+part.what)
 		}
 	}
-	text := strconv.Itoa(e.Done) + " of " + count(e.Total, "workload") + " have rolled out: " + strings.Join(parts, ", ") + "."
+	text := strconv.Itoa(e.Done) + " of " + count(e.Total, "workload") + " rolled out: " + strings.Join(parts, ", ") + "."
 	switch {
 	case e.Failed > 0:
 		text = "Stopped. " + text + " Once that is mended, the same command goes on."

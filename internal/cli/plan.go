@@ -29,8 +29,8 @@ that they admit is shorter. So a plan goes through the minor versions in between
 updated in place, or where IstioCNI or ZTunnel would fit no version otherwise, and mends what is wrong with the
 mesh where that is in the way. A version that is lower than the present one is a plan of the way back.
 
---strategy uses another update strategy than the Istio has so far. --tag has the namespaces that name a revision
-name a revision tag instead, which is created where it does not exist. --drain says what becomes of connections
+--strategy uses another update strategy than the Istio has so far. --tag has the namespaces, Gateways and pods that
+name a revision name a revision tag instead, which is created where it does not exist. --drain says what becomes of connections
 through ZTunnel: grace gives them time, ondelete has every node emptied first. Without it ZTunnel stays as it is
 configured.
 
@@ -94,7 +94,7 @@ func NewPlanCommand(streams Streams) *cobra.Command {
 	flags.StringVar(&o.to, "to", "", "version to bring the mesh to, such as v1.30.3")
 	flags.StringVar(&o.istio, "istio", "", "name of the Istio, where there are several")
 	flags.StringVar(&o.strategy, "strategy", "", "update strategy to use: InPlace or RevisionBased (default that of the Istio)")
-	flags.StringVar(&o.tag, "tag", "", "revision tag that namespaces are to name instead of revisions")
+	flags.StringVar(&o.tag, "tag", "", "revision tag to name instead of revisions")
 	flags.StringVar(&o.drain, "drain", "", "how ZTunnel is replaced: grace or ondelete (default as it is configured)")
 	flags.StringSliceVar(&o.available, "available", nil, "versions that the operator offers (default those of the CustomResourceDefinition)")
 	flags.StringVar(&o.policy, "policy", "", "file with the RouterPolicy to apply instead of the default one")

@@ -32,6 +32,8 @@ func planned() map[string][]string {
 		"no-istio.usage":       {"-f", "testdata/nothing.yaml", "--to", "v1.30.3"},
 		"unknown-output.usage": append(slices.Clone(before), "--to", "v1.30.3", "-o", "yaml"),
 		"unknown-drain.usage":  append(slices.Clone(before), "--to", "v1.30.3", "--drain", "fast"),
+		"tag.markdown":         slices.Concat(before, offered, []string{"--to", "v1.30.3", "--tag", "stable", "-o", "markdown"}),
+		"strategy.table":       slices.Concat(ambient, offered, []string{"--to", "v1.30.3", "--strategy", "RevisionBased"}),
 		"strategy.usage":       append(slices.Clone(before), "--to", "v1.30.3", "--strategy", "inplace"),
 	}
 	for _, output := range []string{"table", "json", "markdown"} {

@@ -18,7 +18,6 @@ import (
 	"github.com/revision-router/revision-router/webhook/forward"
 )
 
-//nolint:gochecknoglobals // flags are
 var update = flag.Bool("update", false, "rewrite docs/metrics.md")
 
 const page = "../../docs/metrics.md"
@@ -48,7 +47,7 @@ func TestThePageDescribesEveryMetric(t *testing.T) {
 	}
 	want := strings.TrimRight(b.String(), "\n") + "\n"
 	if *update {
-		if err := os.WriteFile(page, []byte(want), 0o644); err != nil { //nolint:gosec // it is there to be read
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

@@ -79,7 +79,7 @@ func routerExamples() map[string]example {
 		snapshotAge:      {"The age of the newest snapshot, which is no fault where nothing changes:", "min(istio_revision_router_snapshot_age_seconds)"},
 		snapshotStale:    {"For how long a replica may have missed changes:", "max(istio_revision_router_snapshot_stale_seconds)"},
 		snapshotLag:      {"How late decisions follow the mesh:", "max(istio_revision_router_snapshot_lag_seconds)"},
-		snapshotSequence: {"How often the mesh changes, for each replica:", "rate(istio_revision_router_snapshot_generation[5m])"},
+		snapshotSequence: {"How often the mesh has changed within five minutes, for each replica:", "delta(istio_revision_router_snapshot_generation[5m])"},
 		snapshotObjects:  {"What the router knows:", "max by (kind) (istio_revision_router_snapshot_objects)"},
 		certificateExpiry: {
 			"Days until the serving certificate of any replica expires:",

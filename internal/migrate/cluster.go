@@ -30,9 +30,15 @@ func (c *Cluster) Namespace(ctx context.Context, name string) (*Namespace, error
 		what string
 		list func(context.Context, metav1.ListOptions) (runtime.Object, error)
 	}{
-		{"deployments", func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return apps.Deployments(name).List(ctx, o) }},
-		{"statefulsets", func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return apps.StatefulSets(name).List(ctx, o) }},
-		{"daemonsets", func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return apps.DaemonSets(name).List(ctx, o) }},
+		{"deployments", func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return apps.Deployments(name).List(ctx, o)
+		}},
+		{"statefulsets", func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return apps.StatefulSets(name).List(ctx, o)
+		}},
+		{"daemonsets", func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return apps.DaemonSets(name).List(ctx, o)
+		}},
 		{"poddisruptionbudgets", func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return budgets.List(ctx, o) }},
 	} {
 		if err := pager.New(one.list).EachListItem(ctx, metav1.ListOptions{}, n.add); err != nil {

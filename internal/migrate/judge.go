@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"iter"
 	"maps"
 	"slices"
 
@@ -123,7 +124,7 @@ func (n *Namespace) count(w *Workload) (pods int) {
 }
 
 // podsOf are the pods of a workload that are not about to end.
-func (n *Namespace) podsOf(w *Workload) func(yield func(*Pod) bool) {
+func (n *Namespace) podsOf(w *Workload) iter.Seq[*Pod] {
 	return func(yield func(*Pod) bool) {
 		for i := range n.Pods {
 			if p := &n.Pods[i]; !p.Deleting && w.Pods.Matches(labels.Set(p.Labels)) && !yield(p) {

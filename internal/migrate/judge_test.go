@@ -12,7 +12,9 @@ import (
 	"github.com/revision-router/revision-router/internal/status"
 )
 
-func shop(name string) migrate.Ref { return migrate.Ref{Namespace: "shop", Kind: "Deployment", Name: name} }
+func shop(name string) migrate.Ref {
+	return migrate.Ref{Namespace: "shop", Kind: "Deployment", Name: name}
+}
 
 // scene is a namespace with Deployments that have settled, with two pods each that may be away one at a time.
 func scene(names ...string) *migrate.Namespace {

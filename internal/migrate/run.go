@@ -242,4 +242,3 @@ func (s *run) rest(ctx context.Context, d time.Duration) bool {
 		return true
 	}
 }
-

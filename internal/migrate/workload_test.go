@@ -11,7 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-func selecting() *metav1.LabelSelector { return &metav1.LabelSelector{MatchLabels: map[string]string{"app": "cart"}} }
+func selecting() *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchLabels: map[string]string{"app": "cart"}}
+}
 
 func text(s string) *intstr.IntOrString { v := intstr.Parse(s); return &v }
 
@@ -118,12 +120,14 @@ func TestMaxUnavailable(t *testing.T) {
 		object runtime.Object
 		want   int
 	}{
-		"a quarter of four":                {settled(4), 1},
-		"a quarter of one: none":           {settled(1), 0},
-		"neither, so that it can go on":    {settled(3, rolling("10%", "0")), 1},
-		"new ones first":                   {settled(3, rolling("0", "1")), 0},
-		"more than there are":              {settled(3, rolling("10", "0")), 3},
-		"Recreate takes all":               {settled(3, func(d *appsv1.Deployment) { d.Spec.Strategy = appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType} }), 3},
+		"a quarter of four":             {settled(4), 1},
+		"a quarter of one: none":        {settled(1), 0},
+		"neither, so that it can go on": {settled(3, rolling("10%", "0")), 1},
+		"new ones first":                {settled(3, rolling("0", "1")), 0},
+		"more than there are":           {settled(3, rolling("10", "0")), 3},
+		"Recreate takes all": {settled(3, func(d *appsv1.Deployment) {
+			d.Spec.Strategy = appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}
+		}), 3},
 		"a StatefulSet, one after another": {stateful(), 1},
 		"a StatefulSet, half at a time": {stateful(func(s *appsv1.StatefulSet) {
 			s.Spec.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateStatefulSetStrategy{MaxUnavailable: text("50%")}

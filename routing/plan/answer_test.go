@@ -132,23 +132,6 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// A step back is judged as well: where it would be refused, its override is part of it.
-func TestUndoOfAWaypointThatHasFollowed(t *testing.T) {
-	t.Parallel()
-	p, err := plan.New(meshOf("v1.29.6", skew.InPlace).waypoint("bookinfo", "", "default", "v1.29.6").request("v1.30.3"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{
-		"kubectl annotate istio default revision-router.io/override='undo a step of an update'",
-		`kubectl patch istio default --type=merge -p '{"spec":{"version":"v1.29.6"}}'`,
-		"kubectl annotate istio default revision-router.io/override-",
-	}
-	if diff := cmp.Diff(want, p.Steps[0].Undo); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
 // A plan for a mesh that is still on its way waits for that first.
 func TestAPlanWaitsForWhatIsUnderWay(t *testing.T) {
 	t.Parallel()

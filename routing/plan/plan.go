@@ -68,7 +68,9 @@ type Step struct {
 	// Why says what the step is good for.
 	Why string
 	// Commands make the change, WaitFor end when its effects are there, Undo takes it back while no later step has been
-	// done, or once they have been undone. Every entry is a line for a shell; one that begins with # is for a person.
+	// done. What replaced pods, or cost the last user of a revision, which the operator then deletes, is taken back as far
+	// as to before the Istio's last step, with commands that wait in between. Every entry is a line for a shell; one that
+	// begins with # is for a person.
 	Commands, WaitFor, Undo []string
 	// Warnings are what the rules say about the step without refusing it.
 	Warnings []string

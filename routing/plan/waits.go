@@ -9,6 +9,11 @@ import (
 	"github.com/revision-router/revision-router/routing/skew"
 )
 
+// allWaits are the commands that end when a step is done, with what happens by itself after it.
+func (s *sim) allWaits(from, to *skew.Mesh, a action) []string {
+	return append(s.doneWhen(from, a), s.waits(from, to)...)
+}
+
 // waits are the commands that end when what happens by itself between two states has happened.
 func (s *sim) waits(from, to *skew.Mesh) []string {
 	var list []string

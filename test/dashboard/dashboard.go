@@ -78,7 +78,7 @@ type Window struct {
 func Ask(ctx context.Context, from *local.Prometheus, p Panel, w Window) ([][]local.Series, error) {
 	var all [][]local.Series
 	for _, t := range p.Targets {
-		ask := func() ([]local.Series, error) { return from.Query(ctx, t.Expr) }
+		ask := func() ([]local.Series, error) { return from.QueryAt(ctx, t.Expr, w.To) }
 		if t.Range {
 			ask = func() ([]local.Series, error) { return from.QueryRange(ctx, t.Expr, w.From, w.To, w.Step) }
 		}

@@ -16,17 +16,18 @@ import (
 
 // written are the kinds that users write, in the order in which they are put back: what refers to others comes later.
 func written() []schema.GroupVersionResource {
-	sail := func(plural string) schema.GroupVersionResource {
-		return schema.GroupVersionResource{Group: "sailoperator.io", Version: "v1", Resource: plural}
-	}
 	return []schema.GroupVersionResource{
-		{Version: "v1", Resource: "namespaces"}, sail("istios"), sail("istiorevisiontags"), sail("istiocnis"), sail("ztunnels"),
+		{Version: "v1", Resource: "namespaces"}, sailKind("istios"), sailKind("istiorevisiontags"), sailKind("istiocnis"), sailKind("ztunnels"),
 		{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "gateways"},
 		{Version: "v1", Resource: "services"},
 		{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes"},
 		{Group: "security.istio.io", Version: "v1", Resource: "authorizationpolicies"},
 		{Group: "apps", Version: "v1", Resource: "deployments"},
 	}
+}
+
+func sailKind(plural string) schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "sailoperator.io", Version: "v1", Resource: plural}
 }
 
 // snapshot is what users have written, by kind, namespace and name.

@@ -120,6 +120,16 @@ func (s *step) refusedNow(block guide.Step, rule skew.Rule) string {
 	return out
 }
 
+// warned wants a block of the page to be admitted at once, with the warning that the page shows.
+func (s *step) warned(id string) {
+	s.Helper()
+	block := s.block(id)
+	out, err := s.shell.run(s.Context(), block.Commands)
+	if err != nil || len(guide.Missing(block.Output, out)) > 0 || !strings.Contains(out, "Warning: ") {
+		s.Fatalf("%s shows\n%s\nand it says\n%s%v", guide.Path, block.Output, out, err)
+	}
+}
+
 // answer is what a shell said, and how it ended.
 type answer struct {
 	printed string

@@ -97,7 +97,30 @@ func StartPrometheus(ctx context.Context, targets ...string) (_ *Prometheus, err
 	if err != nil {
 		return nil, err
 	}
-	return p, p.process.waitReady(ctx, p.URL+"/-/ready")
+	if err := p.process.waitReady(ctx, p.URL+"/-/ready"); err != nil {
+		return nil, err
+	}
+	return p, p.scraped(ctx, len(targets))
+}
+
+// scraped waits until every target was scraped once: it is seconds before Prometheus begins, and what happens until then
+// is in no rate.
+func (p *Prometheus) scraped(ctx context.Context, targets int) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		up, err := p.Query(ctx, "up == 1")
+		if err == nil && len(up) == targets {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("%d of %d targets were scraped: %w", len(up), targets, ctx.Err()), err)
+		}
+	}
 }
 
 func scrapeConfiguration(targets []string) string {
@@ -135,9 +158,15 @@ func (p *Prometheus) Query(ctx context.Context, query string) ([]Series, error) 
 	return p.ask(ctx, "query", url.Values{"query": {query}})
 }
 
+// QueryAt evaluates a query as of a time.
+func (p *Prometheus) QueryAt(ctx context.Context, query string, at time.Time) ([]Series, error) {
+	return p.ask(ctx, "query", url.Values{"query": {query}, "time": {unix(at)}})
+}
+
+func unix(t time.Time) string { return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64) }
+
 // QueryRange evaluates a query at every step between two times.
 func (p *Prometheus) QueryRange(ctx context.Context, query string, from, to time.Time, step time.Duration) ([]Series, error) {
-	unix := func(t time.Time) string { return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64) }
 	return p.ask(ctx, "query_range", url.Values{
 		"query": {query}, "start": {unix(from)}, "end": {unix(to)}, "step": {strconv.FormatFloat(step.Seconds(), 'f', 3, 64)},
 	})

@@ -132,6 +132,13 @@ func healthy() []panel {
 			{"max by (revision) (" + p + "forward_circuit_open)", "{{revision}}"},
 			{"max(" + p + "injector_overlaps)", "webhooks in the way"},
 		}},
+		{"Size of requests", "", "timeseries", 8, "bytes", nil, []query{
+			{"histogram_quantile(0.5, sum by (le) (rate(" + p + "request_size_bytes_bucket[5m])))", "half"},
+			{"histogram_quantile(0.99, sum by (le) (rate(" + p + "request_size_bytes_bucket[5m])))", "99 of 100"},
+		}},
+		{"Events", "Failed: the right to write them is missing.", "timeseries", 8, "short", nil, []query{
+			{"sum by (outcome) (increase(" + p + "events_total[5m]))", "{{outcome}}"},
+		}},
 		{"Memory", "", "timeseries", 8, "bytes", nil, []query{
 			{"sum by (instance) (process_resident_memory_bytes * on (instance) group_left () " + p + "build_info)", "{{instance}}"},
 		}},

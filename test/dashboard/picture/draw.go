@@ -75,7 +75,7 @@ func (f frame) y(value float64) float64 {
 // graph draws lines over time, with a legend.
 func (a answered) graph(w, h int) string {
 	f := frame{
-		left: 58, top: 34, right: float64(w) - 14, bottom: float64(h) - 76,
+		left: 58, top: 34, right: float64(w) - 26, bottom: float64(h) - 76,
 		from: a.window.From, length: a.window.To.Sub(a.window.From), most: ceiling(a.highest()),
 	}
 	var b strings.Builder

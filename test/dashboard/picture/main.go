@@ -1,4 +1,4 @@
-// Command picture draws the panels of the dashboard as they are after the demo of mode forward, from the answers of a real
+// Command picture draws the panels of the dashboard as they are in the middle of the demo of mode forward, from the answers of a real
 // Prometheus that scraped the demo's router: Grafana itself is not needed. With a second argument it has chromium make a
 // picture of the page; chromium is a program of this machine and is not built.
 //
@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/revision-router/revision-router/test/dashboard"
 	"github.com/revision-router/revision-router/test/local"
@@ -71,28 +73,48 @@ func watch(ctx context.Context) (drawn []answered, err error) {
 		return nil, err
 	}
 	began := time.Now()
-	if err := errors.Join(d.Walk(ctx), d.LeaveTraces(ctx)); err != nil {
+	group, walking := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.Walk(walking) })
+	group.Go(func() error { return misspell(walking, d) })
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	select { // a few more scrapes, so that the graphs show how it ended
-	case <-time.After(10 * time.Second):
-	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for Prometheus: %w", ctx.Err())
+	until, err := halfWay(ctx, d.Prometheus, began)
+	if err != nil {
+		return nil, err
 	}
-	w := dashboard.Window{From: began, To: time.Now(), Step: time.Second}
+	return ask(ctx, d.Prometheus, dashboard.Window{From: began, To: until, Step: time.Second})
+}
+
+// halfWay is in the middle of the time for which half of the workloads are sent to the new revision.
+func halfWay(ctx context.Context, p *local.Prometheus, began time.Time) (time.Time, error) {
+	const share = "max(istio_revision_router_tag_rollout_percent) == 50"
+	found, err := p.QueryRange(ctx, share, began, time.Now(), time.Second)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if len(found) != 1 || len(found[0].Points) == 0 {
+		return time.Time{}, errors.New("the demo never sent half of the workloads to the new revision")
+	}
+	points := found[0].Points
+	return points[len(points)/2].At, nil
+}
+
+// ask puts the queries of all panels.
+func ask(ctx context.Context, p *local.Prometheus, w dashboard.Window) (drawn []answered, err error) {
 	panels, err := dashboard.Panels()
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range panels {
-		answers, err := dashboard.Ask(ctx, d.Prometheus, p, w)
+	for _, panel := range panels {
+		answers, err := dashboard.Ask(ctx, p, panel, w)
 		if err != nil {
 			return nil, err
 		}
-		a := answered{Panel: p, window: w}
+		a := answered{Panel: panel, window: w}
 		for i, series := range answers {
 			for _, s := range series {
-				a.series = append(a.series, line{p.Targets[i].Legend(s.Labels), s.Labels, s.Points})
+				a.series = append(a.series, line{panel.Targets[i].Legend(s.Labels), s.Labels, s.Points})
 			}
 		}
 		drawn = append(drawn, a)

@@ -20,7 +20,7 @@ const (
 
 const style = `body{margin:0;background:#f4f5f5;font:13px "DejaVu Sans",sans-serif;color:#24292e}
 .p{position:absolute;background:#fff;border:1px solid #e0e2e5;border-radius:3px;box-sizing:border-box;overflow:hidden}
-.p h3{margin:7px 10px 0;font-size:12.5px;font-weight:600;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
+.p h3{margin:7px 10px 0;font-size:11.5px;font-weight:600;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
 .row{position:absolute;font-size:16px;font-weight:600;line-height:30px}
 .big{text-align:center;font-weight:600;position:absolute;left:0;right:0;top:30px;bottom:6px;display:flex;align-items:center;justify-content:center}
 .none{color:#8a8f98;font-weight:400;font-size:14px}
@@ -56,9 +56,9 @@ func document(drawn []answered) string {
 
 // place is where the panel is on the page, in pixels.
 func (a answered) place() (x, y, w, h int) {
-	const column = (pageWidth - 2*margin) / columns
+	const inner = pageWidth - 2*margin + gap // every panel leaves a gap to its right, the last one, too
 	g := a.GridPos
-	return margin + g.X*column, margin + g.Y*unit, g.W*column - gap, g.H*unit - gap
+	return margin + g.X*inner/columns, margin + g.Y*unit, g.W*inner/columns - gap, g.H*unit - gap
 }
 
 func height(drawn []answered) int {
@@ -119,6 +119,9 @@ func (a answered) format(value float64) string {
 	case "percentunit":
 		return number(value*100) + " %"
 	case "bytes":
+		if value < 1<<20 {
+			return number(value/(1<<10)) + " KiB"
+		}
 		return number(value/(1<<20)) + " MiB"
 	}
 	return number(value)

@@ -105,7 +105,7 @@ func (w *world) special(namespace string, d *appsv1.Deployment) {
 		d.Spec.Template.Annotations = map[string]string{cluster.AnnotationReady: "false"}
 		d.Spec.ProgressDeadlineSeconds = new(int32(5))
 	case team(slowTeam) + "/" + slow:
-		d.Spec.MinReadySeconds = 4
+		d.Spec.MinReadySeconds = 10
 	}
 }
 

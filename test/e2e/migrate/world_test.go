@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -119,15 +120,17 @@ func (w *world) mesh() {
 	for i := range teams {
 		w.namespace(team(i), map[string]string{"istio.io/rev": "prod"})
 	}
-	w.eventually("the injector answers", func(ctx context.Context) error {
-		pod := &unstructured.Unstructured{Object: map[string]any{
-			"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"generateName": "probe-"},
-			"spec": map[string]any{"containers": []any{map[string]any{"name": "app", "image": "app"}}},
-		}}
-		pods := w.dynamic.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).Namespace(team(0))
-		got, err := pods.Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		if err == nil && got.GetAnnotations()["istio.io/rev"] != oldRevision {
-			err = fmt.Errorf("its annotations are %v", got.GetAnnotations())
+	w.injects(oldRevision)
+}
+
+// injects waits until new pods get the revision.
+func (w *world) injects(revision string) {
+	w.t.Helper()
+	w.eventually("pods get "+revision, func(ctx context.Context) error {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "probe-"}, Spec: template(nil).Spec}
+		got, err := w.kube.CoreV1().Pods(team(0)).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err == nil && got.Annotations["istio.io/rev"] != revision {
+			err = fmt.Errorf("its annotations are %v", got.Annotations)
 		}
 		return err
 	})
@@ -159,4 +162,5 @@ func (w *world) update() {
 	_, err := w.dynamic.Resource(sailKind("istios")).Patch(w.t.Context(), "default", types.MergePatchType, patch, metav1.PatchOptions{})
 	w.must(err)
 	w.tagLeadsTo(newRevision)
+	w.injects(newRevision)
 }
