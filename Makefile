@@ -31,9 +31,14 @@ test: ## Run every test: unit, oracle, and the handlers on a real kube-apiserver
 	cd tools/sarif && go test -count=1 ./...
 
 .PHONY: e2e
-e2e: ## Run the end-to-end tests against $KUBECONFIG, or a local control plane
-	go run ./test/prepare
-	go test -count=1 -v -tags=e2e ./test/e2e/...
+e2e: ## Carry out the procedures of the update guide end to end, and more; with ROUTER=off without the router, to see them fail
+	go run ./test/prepare --workloads
+	ROUTER=$(ROUTER) go test -count=1 -v -timeout 40m -tags=e2e $(if $(filter off,$(ROUTER)),-run '^TestProcedure') ./test/e2e
+
+.PHONY: e2e-proof
+e2e-proof: ## Carry them out without the router, and check that every case that is the router's fails
+	go run ./test/prepare --workloads
+	go run ./test/e2e/withoutrouter
 
 .PHONY: e2e-kind
 e2e-kind: ## Run what only a real cluster shows, in a kind cluster (KEEP=1 keeps it); needs a Docker Engine

@@ -42,7 +42,7 @@ func TestProcedureRevisionBased(t *testing.T) {
 // revisionInterrupted has a new revision that does not start: nothing follows it there, and the old one goes on.
 func (w *world) revisionInterrupted() {
 	w.works("interrupted: the new istiod does not start", func(s *step) {
-		w.operator.Break(sail.Istiod, newVersion)
+		w.breakDown(sail.Istiod, newVersion)
 		s.sh(`kubectl patch istio default --type=merge -p '{"spec":{"version":"v1.30.3"}}'`)
 		s.sh("kubectl wait --for=create deployment/istiod-default-v1-30-3 -n istio-system --timeout=1m")
 		s.sh("kubectl rollout restart deployment/details-v1 -n bookinfo; kubectl rollout status deployment/details-v1 -n bookinfo --timeout=1m")
@@ -52,7 +52,7 @@ func (w *world) revisionInterrupted() {
 		s.restartRouter()
 		s.refused("revision/cni-first", skew.CNISkew)
 	})
-	w.works("it is repaired", func(*step) { w.operator.Mend(sail.Istiod, newVersion) })
+	w.works("it is repaired", func(*step) { w.repair(sail.Istiod, newVersion) })
 }
 
 // revisionMoved moves half of the workloads, goes back, and moves all of them.

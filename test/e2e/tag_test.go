@@ -80,7 +80,7 @@ func TestProcedureTagForward(t *testing.T) {
 			s.recorded("bookinfo", oldRevision, oldVersion)
 		})
 		w.router("the new istiod does not start, and restarts keep the old revision", func(s *step) {
-			w.operator.Break(sail.Istiod, newVersion)
+			w.breakDown(sail.Istiod, newVersion)
 			s.sh(`kubectl patch istio default --type=merge -p '{"spec":{"version":"v1.30.3"}}'`)
 			s.sh("kubectl wait --for=jsonpath='{.status.istioRevision}'=default-v1-30-3 istiorevisiontag/default --timeout=1m")
 			s.do("forward/held")
@@ -98,7 +98,7 @@ func TestProcedureTagForward(t *testing.T) {
 			s.sidecars("bookinfo", oldRevision, oldVersion)
 		})
 		w.router("once it is ready, pods follow on restart", func(s *step) {
-			w.operator.Mend(sail.Istiod, newVersion)
+			w.repair(sail.Istiod, newVersion)
 			s.do("forward/restart")
 			s.sidecars("bookinfo", newRevision, newVersion)
 			s.recorded("bookinfo", newRevision, newVersion)

@@ -17,13 +17,13 @@ import (
 )
 
 func main() {
-	workloads := flag.Bool("workloads", false, "also build kube-controller-manager, kube-scheduler, kwok, Prometheus and promtool")
+	workloads := flag.Bool("workloads", false, "also build kube-controller-manager, kube-scheduler, kwok, kubectl, Prometheus and promtool")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := cluster.Build(ctx, os.Stderr)
 	if err == nil && *workloads {
-		err = errors.Join(cluster.BuildWorkloads(ctx, os.Stderr), prometheus(ctx))
+		err = errors.Join(cluster.BuildWorkloads(ctx, os.Stderr), kubectl(ctx), prometheus(ctx))
 	}
 	if err == nil {
 		_, err = local.Helm(ctx)
@@ -33,6 +33,12 @@ func main() {
 		stop()
 		os.Exit(1) //nolint:gocritic // stop was called
 	}
+}
+
+// kubectl carries out the procedures of the update guide.
+func kubectl(ctx context.Context) error {
+	_, err := cluster.Tool(ctx, "tools/controlplane", "k8s.io/kubernetes/cmd/kubectl")
+	return err
 }
 
 // prometheus is what the tests judge alerts, metrics and the dashboard with.
