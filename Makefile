@@ -58,6 +58,11 @@ chaos-short: ## The same with fewer and shorter breakages, as CI runs it (4 minu
 build: ## Build bin/router
 	go build -trimpath -o bin/router ./cmd/router
 
+.PHONY: plugin
+plugin: ## Build bin/kubectl-revision_router with its completion: on the PATH, it is kubectl revision-router
+	go build -trimpath -o bin/kubectl-revision_router ./cmd/router
+	cp cmd/router/plugin/kubectl_complete-revision_router bin/
+
 # The image's names, folder and time. The time is the commit's, so that the same commit gives the same layers.
 IMAGE ?= revision-router:dev
 IMAGE_DIR ?= bin/image
