@@ -18,7 +18,7 @@ import (
 	"github.com/revision-router/revision-router/test/scenario"
 )
 
-// Nodes is the number of nodes of an [Installation]: a roll-out that surges has somewhere to go.
+// installationNodes is the number of nodes of an [Installation]: a roll-out that surges has somewhere to go.
 const installationNodes = 2
 
 // Installation is a control plane with nodes on which Helm itself installs the chart. Nothing that it installs is
