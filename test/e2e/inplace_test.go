@@ -82,6 +82,7 @@ func (w *world) inPlaceUpdate() {
 	})
 	w.router("the next minor before the restart", func(s *step) { s.refused("inplace/no-restart", skew.DataPlaneBehind) })
 	w.works("restart", func(s *step) {
+		s.injects("bookinfo", "default", "v1.29.6")
 		s.do("inplace/restart")
 		s.sidecars("bookinfo", "default", "v1.29.6")
 		if got := s.status().Restarts; len(got) > 0 {

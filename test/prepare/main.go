@@ -23,7 +23,7 @@ func main() {
 	defer stop()
 	err := cluster.Build(ctx, os.Stderr)
 	if err == nil && *workloads {
-		err = errors.Join(cluster.BuildWorkloads(ctx, os.Stderr), kubectl(ctx), prometheus(ctx))
+		err = errors.Join(cluster.BuildWorkloads(ctx, os.Stderr), tools(ctx))
 	}
 	if err == nil {
 		_, err = local.Helm(ctx)
@@ -35,14 +35,9 @@ func main() {
 	}
 }
 
-// kubectl carries out the procedures of the update guide.
-func kubectl(ctx context.Context) error {
-	_, err := cluster.Tool(ctx, "tools/controlplane", "k8s.io/kubernetes/cmd/kubectl")
-	return err
-}
-
-// prometheus is what the tests judge alerts, metrics and the dashboard with.
-func prometheus(ctx context.Context) error {
-	_, err := local.BuildPrometheus(ctx)
-	return err
+// tools are kubectl, which carries out procedures, and Prometheus and promtool, which judge alerts, metrics and the dashboard.
+func tools(ctx context.Context) error {
+	_, kubectl := cluster.Tool(ctx, "tools/controlplane", "k8s.io/kubernetes/cmd/kubectl")
+	_, prometheus := local.BuildPrometheus(ctx)
+	return errors.Join(kubectl, prometheus)
 }
