@@ -105,7 +105,7 @@ func readAll(t *testing.T, files ...string) string {
 
 func TestStatusExitsWithOneForErrorsOnly(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]int{"healthy": 0, "upgrade": ExitRefused, "ambient": ExitRefused, "bypassed": 0, "overlap": ExitRefused} {
+	for name, want := range map[string]int{"healthy": 0, "upgrade": ExitRefused, "ambient": ExitRefused, "bypassed": ExitRefused, "overlap": ExitRefused} {
 		r, got := reportOf(t, statusMeshes()[name]...)
 		if got.code != want || r.Summary.Healthy != (want == 0) {
 			t.Errorf("%s: got exit code %d and healthy %t, want %d", name, got.code, r.Summary.Healthy, want)
