@@ -32,11 +32,14 @@ func planned() map[string][]string {
 		"no-istio.usage":       {"-f", "testdata/nothing.yaml", "--to", "v1.30.3"},
 		"unknown-output.usage": append(slices.Clone(before), "--to", "v1.30.3", "-o", "yaml"),
 		"unknown-drain.usage":  append(slices.Clone(before), "--to", "v1.30.3", "--drain", "fast"),
+		"tag.markdown":         slices.Concat(before, offered, []string{"--to", "v1.30.3", "--tag", "stable", "-o", "markdown"}),
+		"strategy.table":       slices.Concat(ambient, offered, []string{"--to", "v1.30.3", "--strategy", "RevisionBased"}),
 		"strategy.usage":       append(slices.Clone(before), "--to", "v1.30.3", "--strategy", "inplace"),
 	}
 	for _, output := range []string{"table", "json", "markdown"} {
 		runs["two-minors."+output] = slices.Concat(before, offered, []string{"--to", "v1.31.1", "-o", output})
 		runs["ambient."+output] = slices.Concat(ambient, offered, []string{"--to", "v1.30.3", "--drain", "grace", "-o", output})
+		runs["bypassed."+output] = slices.Concat(ambient, []string{"-f", "testdata/status/bypassed.yaml", "--to", "v1.30.3", "-o", output}, offered)
 		runs["no-way."+output] = slices.Concat(ambient, []string{"-f", "testdata/status/ambient.jsonl", "--to", "v1.28.3", "-o", output}, offered)
 	}
 	return runs

@@ -32,9 +32,11 @@ type page struct {
 	// Verdict is the report in a word or two.
 	Verdict, VerdictClass string
 	Bar                   []segment
-	Lanes                 []lane
-	Cards                 []card
-	Tables                []pageTable
+	// Twice: some workloads have pods of two versions, so that the parts of the bar add up to more than there are.
+	Twice  bool
+	Lanes  []lane
+	Cards  []card
+	Tables []pageTable
 
 	colours map[string]string
 }
@@ -67,6 +69,11 @@ func writePage(out *bufio.Writer, r *status.Report, info pageInfo) error {
 		p.Title += ": " + info.From
 	}
 	p.Verdict, p.VerdictClass = verdictOf(r)
+	parts := 0
+	for _, c := range r.Workloads {
+		parts += c.Workloads
+	}
+	p.Twice = parts > r.Summary.Workloads
 	p.Bar, p.Lanes, p.Cards, p.Tables = p.bar(func(status.Count) bool { return true }), p.lanes(), p.cards(), p.tables()
 	return t.Execute(out, p)
 }

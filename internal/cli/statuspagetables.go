@@ -12,7 +12,7 @@ import (
 func (p *page) tagTable() pageTable {
 	t := pageTable{
 		ID: "tags", Title: "Revision tags",
-		Columns: columns("Tag", "Target", "Leads to", "Version", "State", "Workloads there#", "Namespaces"),
+		Columns: columns("Tag", "Target", "Leads to", "Version", "State", "Workloads there", "Namespaces"),
 	}
 	for i := range p.Report.Tags {
 		g := &p.Report.Tags[i]
@@ -47,7 +47,7 @@ func (p *page) gatewayTable() pageTable {
 	}
 	for i := range p.Report.Gateways {
 		g := &p.Report.Gateways[i]
-		kind, state, used := text("Gateway"), pageCell{Text: string(g.State)}, text("")
+		kind, state, used := text("Gateway"), pageCell{Text: string(g.State)}, text("not a waypoint")
 		runs := pageCell{Versions: p.chips(g.Running...)}
 		if g.Waypoint {
 			kind, used = text("Waypoint"), number(g.Consumers)
@@ -77,13 +77,14 @@ func (p *page) workloadTable() pageTable {
 		Columns: columns("Revision", "Version", "Proxy", "Workloads#", "Pods#"),
 	}
 	for _, c := range p.Report.Workloads {
-		by := mono(c.Revision)
-		if c.Role == string(skew.Ambient) {
-			by = text("through ZTunnel")
+		by, version := mono(c.Revision), pageCell{Versions: p.chips(c.Version)}
+		switch {
+		case c.Role == string(skew.Ambient):
+			by, version = text("through ZTunnel"), text("that of ZTunnel")
+		case c.Version == "":
+			version = text("unknown")
 		}
-		t.Rows = append(t.Rows, []pageCell{
-			by, {Versions: p.chips(c.Version)}, text(c.Role), number(c.Workloads), number(c.Pods),
-		})
+		t.Rows = append(t.Rows, []pageCell{by, version, text(c.Role), number(c.Workloads), number(c.Pods)})
 	}
 	return t
 }

@@ -132,23 +132,6 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// A step back is judged as well: where it would be refused, its override is part of it.
-func TestUndoOfAWaypointThatHasFollowed(t *testing.T) {
-	t.Parallel()
-	p, err := plan.New(meshOf("v1.29.6", skew.InPlace).waypoint("bookinfo", "", "default", "v1.29.6").request("v1.30.3"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{
-		"kubectl annotate istio default revision-router.io/override='undo a step of an update'",
-		`kubectl patch istio default --type=merge -p '{"spec":{"version":"v1.29.6"}}'`,
-		"kubectl annotate istio default revision-router.io/override-",
-	}
-	if diff := cmp.Diff(want, p.Steps[0].Undo); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
 // A plan for a mesh that is still on its way waits for that first.
 func TestAPlanWaitsForWhatIsUnderWay(t *testing.T) {
 	t.Parallel()
@@ -161,6 +144,22 @@ func TestAPlanWaitsForWhatIsUnderWay(t *testing.T) {
 	}
 	if len(p.Before) != 2 || !strings.HasPrefix(p.Before[1], "kubectl rollout status deployment/istiod ") || len(p.Steps) != 1 {
 		t.Errorf("waits for %q, then %q", p.Before, short(p))
+	}
+}
+
+// The operator has made the revision, and not yet its Deployment: kubectl would wait for none.
+func TestAPlanWaitsForAnIstiodThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	w := bookinfo(skew.RevisionBased, "v1.29.6")
+	w.mesh.Istios[0].Version, w.mesh.Istios[0].Active = "v1.30.3", "default-v1-30-3"
+	w.revision("default-v1-30-3", "v1.30.3")
+	w.mesh.Revisions[1].Istiod, w.mesh.Revisions[1].Ready = skew.Rollout{}, skew.NotObserved
+	p, err := plan.New(w.request("v1.30.3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Before) != 3 || p.Before[0] != "kubectl wait --for=create deployment/istiod-default-v1-30-3 -n istio-system --timeout=5m" {
+		t.Errorf("waits for %q", p.Before)
 	}
 }
 

@@ -1,12 +1,12 @@
 package plan_test
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/revision-router/revision-router/routing"
+	"github.com/revision-router/revision-router/routing/plan"
 	"github.com/revision-router/revision-router/routing/skew"
 )
 
@@ -15,6 +15,9 @@ import (
 type model struct {
 	to       string
 	strategy skew.Strategy
+	// tag and drain are as in a plan.Request.
+	tag      string
+	drain    plan.Drain
 	versions []string
 	policy   skew.Policy
 }
@@ -40,6 +43,24 @@ func leads(m *skew.Mesh, name string) string {
 		}
 	}
 	return ""
+}
+
+// labelOf is the label istio.io/rev of a namespace.
+func labelOf(m *skew.Mesh, namespace string) string {
+	for _, n := range m.Namespaces {
+		if n.Name == namespace {
+			return n.Labels["istio.io/rev"]
+		}
+	}
+	return ""
+}
+
+// names is what the pods of a workload ask for: the namespace's word counts before their own.
+func names(m *skew.Mesh, w skew.Workload) string {
+	if name := asked(m, w.Namespace); name != "" {
+		return name
+	}
+	return w.Label
 }
 
 // asked is the name that the labels of a namespace ask for.
@@ -83,10 +104,8 @@ func happens(from *skew.Mesh) *skew.Mesh {
 		c.DaemonSet = runs(c.Version)
 		m.CNI = &c
 	}
-	if m.ZTunnel != nil {
-		z := *m.ZTunnel
-		z.DaemonSet = runs(z.Version)
-		m.ZTunnel = &z
+	if m.ZTunnel != nil && !m.ZTunnel.OnDelete {
+		m = emptied(m)
 	}
 	follow(m)
 	used := users(m)
@@ -94,19 +113,28 @@ func happens(from *skew.Mesh) *skew.Mesh {
 	return m
 }
 
+// emptied has all pods of ZTunnel replaced.
+func emptied(from *skew.Mesh) *skew.Mesh {
+	m, z := copyOf(from), *from.ZTunnel
+	z.DaemonSet = runs(z.Version)
+	m.ZTunnel = &z
+	return m
+}
+
 // follow moves the proxies that istiod deploys.
 func follow(m *skew.Mesh) {
 	for i, w := range m.Workloads {
-		if w.Role != skew.WaypointProxy {
+		if w.Role == skew.Sidecar {
 			continue
 		}
 		for _, g := range m.Gateways {
-			if g.Namespace != w.Namespace || g.Name != w.Name {
+			if g.Namespace != w.Namespace || g.Name != w.Name && g.Name+"-"+g.Class != w.Name {
 				continue
 			}
 			name := g.Revision.Value
 			if !g.Revision.Present {
-				if name = asked(m, g.Namespace); name == "" {
+				// Gateways do not read istio-injection.
+				if name = labelOf(m, g.Namespace); name == "" {
 					name = "default"
 				}
 			}
@@ -129,6 +157,7 @@ func users(m *skew.Mesh) map[string]bool {
 	}
 	for _, w := range m.Workloads {
 		used[w.Revision] = true
+		used[leads(m, names(m, w))] = true
 	}
 	for _, g := range m.Gateways {
 		used[leads(m, g.Revision.Value)] = true
@@ -151,7 +180,7 @@ func restartAll(from *skew.Mesh) *skew.Mesh {
 	m := copyOf(from)
 	for i, w := range m.Workloads {
 		for _, r := range m.Revisions {
-			if w.Role == skew.Sidecar && r.Name == leads(m, asked(m, w.Namespace)) {
+			if w.Role == skew.Sidecar && r.Name == leads(m, names(m, w)) {
 				m.Workloads[i].Revision, m.Workloads[i].Version = r.Name, r.Version
 			}
 		}
@@ -182,67 +211,4 @@ func written(from *skew.Mesh, o skew.Object) *skew.Mesh {
 		m.Namespaces[slices.IndexFunc(m.Namespaces, func(n skew.Namespace) bool { return n.Name == o.Name })] = o
 	}
 	return m
-}
-
-// good is what was asked for.
-func (b model) good(m *skew.Mesh) bool {
-	o := m.Istios[0]
-	if o.Version != b.to || (o.Strategy == skew.RevisionBased) != (b.strategy == skew.RevisionBased) || len(m.Revisions) != 1 {
-		return false
-	}
-	if m.CNI != nil && m.CNI.Version != b.to || m.ZTunnel != nil && m.ZTunnel.Version != b.to {
-		return false
-	}
-	return !slices.ContainsFunc(m.Workloads, func(w skew.Workload) bool { return w.Revision != o.Active || w.Version != b.to })
-}
-
-// writes are all steps that anybody could think of. Namespaces with the same labels are labelled in one.
-func (b model) writes(m *skew.Mesh) [][]skew.Object {
-	var list [][]skew.Object
-	add := func(o ...skew.Object) { list = append(list, o) }
-	for _, v := range b.versions {
-		o := m.Istios[0]
-		o.Version, o.Strategy = v, b.strategy
-		add(o)
-		if m.CNI != nil {
-			c := *m.CNI
-			c.Version = v
-			add(c)
-		}
-		if m.ZTunnel != nil {
-			z := *m.ZTunnel
-			z.Version = v
-			add(z)
-		}
-	}
-	for _, r := range m.Revisions {
-		for _, t := range m.Tags {
-			if t.TargetKind == "IstioRevision" {
-				t.TargetName = r.Name
-				add(skew.Tag{Tag: t})
-			}
-		}
-		groups := map[string][]skew.Object{}
-		for _, n := range m.Namespaces {
-			if name := asked(m, n.Name); name != "" {
-				n.Labels = map[string]string{"istio.io/rev": r.Name}
-				groups[name] = append(groups[name], n)
-			}
-		}
-		for _, name := range slices.Sorted(maps.Keys(groups)) {
-			add(groups[name]...)
-		}
-		for _, g := range m.Gateways {
-			g.Revision = routing.Label{Value: r.Name, Present: true}
-			add(g)
-		}
-		if z := m.ZTunnel; z != nil && z.TargetKind != "Istio" {
-			next := *z
-			if next.Revision = r.Name; z.TargetKind != "" {
-				next.Revision, next.TargetName = "", r.Name
-			}
-			add(next)
-		}
-	}
-	return list
 }

@@ -103,16 +103,36 @@ func (s *sim) missing(m *skew.Mesh) []string {
 		list = append(list, s.workloadsText(i)+" "+verbFor(len(s.workloads[i]), "has", "have")+" a sidecar of revision "+w.Revision+" "+
 			shown(w.Version)+" that a restart would not give again ("+string(decide(routingMesh(m), w).Reason)+")")
 	}
-	names := routingMesh(m)
 	if s.request.Tag != "" {
-		for i, n := range m.Namespaces {
-			if w := wants(n); s.namespaces[i] != nil && w != s.request.Tag && s.owns(m, w) && names.Resolve(w).Tag == nil {
-				list = append(list, s.namespacesText(i)+" "+verbFor(len(s.namespaces[i]), "names", "name")+" revision "+w+" and not tag "+s.request.Tag)
-			}
+		list = append(list, s.untagged(m)...)
+	}
+	return list
+}
+
+// untagged is what names a revision of the Istio where a tag was asked for, and a tag that does not lead to the active one.
+func (s *sim) untagged(m *skew.Mesh) []string {
+	names, tag := routingMesh(m), s.request.Tag
+	var list []string
+	add := func(who string, n int, name string) {
+		if name != "" && name != tag && s.owns(m, name) && names.Resolve(name).Tag == nil {
+			list = append(list, who+" "+verbFor(n, "names", "name")+" revision "+name+" and not tag "+tag)
 		}
-		if r := names.Resolve(s.request.Tag); r.Revision == nil || r.Tag == nil || r.Revision.Name != own.Active {
-			list = append(list, "tag "+s.request.Tag+" does not lead to revision "+own.Active)
+	}
+	for i, n := range m.Namespaces {
+		if s.namespaces[i] != nil {
+			add(s.namespacesText(i), len(s.namespaces[i]), wants(n))
 		}
+	}
+	for i, g := range m.Gateways {
+		add("Gateway "+s.gateways[i][0].Namespace+"/"+s.gateways[i][0].Name, 1, g.Revision.Value)
+	}
+	for i, w := range m.Workloads {
+		if s.asksAlone(names, w, i) {
+			add(s.workloadsText(i), len(s.workloads[i]), w.Label)
+		}
+	}
+	if r := names.Resolve(tag); r.Revision == nil || r.Tag == nil || r.Revision.Name != s.ours(m).Active {
+		list = append(list, "tag "+tag+" does not lead to revision "+s.ours(m).Active)
 	}
 	return list
 }

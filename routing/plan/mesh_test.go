@@ -89,6 +89,17 @@ func (w *world) waypoint(namespace, label, revision, version string) *world {
 	})
 }
 
+// ingress adds a Gateway of the class istio with its proxies.
+func (w *world) ingress(namespace, label, revision, version string) *world {
+	w.mesh.Gateways = append(w.mesh.Gateways, skew.Gateway{
+		Namespace: namespace, Name: "ingress", Class: "istio", Listeners: []skew.Listener{{Protocol: "HTTP", Port: 80}},
+		Revision: routing.Label{Value: label, Present: true},
+	})
+	return w.add(skew.Workload{
+		Namespace: namespace, Kind: "Deployment", Name: "ingress-istio", Role: skew.GatewayProxy, Revision: revision, Version: version, Pods: 1,
+	})
+}
+
 // request is for a plan of the mesh.
 func (w *world) request(to string) plan.Request {
 	return plan.Request{Mesh: w.mesh, Policy: skew.DefaultPolicy(), To: to}

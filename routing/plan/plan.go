@@ -54,6 +54,9 @@ type Plan struct {
 	Steps  []Step
 	// Assumptions are what the plan takes for granted, because the mesh does not tell.
 	Assumptions []string
+	// Warnings are about what is wrong before the first step and would be after the last one: policies and routes that
+	// no waypoint carries out, which the guide has people look at only once the waypoints are updated.
+	Warnings []string
 }
 
 // Step is one thing that a person does.
@@ -65,7 +68,9 @@ type Step struct {
 	// Why says what the step is good for.
 	Why string
 	// Commands make the change, WaitFor end when its effects are there, Undo takes it back while no later step has been
-	// done, or once they have been undone. Every entry is a line for a shell; one that begins with # is for a person.
+	// done. What replaced pods, or cost the last user of a revision, which the operator then deletes, is taken back as far
+	// as to before the Istio's last step, with commands that wait in between. Every entry is a line for a shell; one that
+	// begins with # is for a person.
 	Commands, WaitFor, Undo []string
 	// Warnings are what the rules say about the step without refusing it.
 	Warnings []string
@@ -81,6 +86,7 @@ func New(r Request) (*Plan, error) {
 		return nil, err
 	}
 	p := s.plan()
+	p.Warnings = bypassed(r)
 	if p.Possible || s.strategy == skew.RevisionBased || r.Strategy != "" {
 		return p, nil
 	}
@@ -94,6 +100,22 @@ func New(r Request) (*Plan, error) {
 			count(len(found.Steps), "step")))
 	}
 	return p, nil
+}
+
+// bypassed is what traffic bypasses in the mesh as it is, each in the words of the rule.
+func bypassed(r Request) []string {
+	var list []string
+	for _, o := range skew.Examine(r.Mesh, r.Policy).Observations {
+		if o.Rule != skew.WaypointPolicy {
+			continue
+		}
+		text := string(o.Rule) + ": " + o.What
+		if o.Advice != "" {
+			text += " " + strings.Join(append([]string{o.Advice}, o.Steps...)[:1+min(1, len(o.Steps))], ": ") + "."
+		}
+		list = append(list, text)
+	}
+	return list
 }
 
 // newSim checks the request and prepares the search.

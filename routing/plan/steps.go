@@ -37,11 +37,15 @@ func (s *sim) plan() *Plan {
 // steps puts actions into words.
 func (s *sim) steps(m *skew.Mesh, done []action) []Step {
 	var list []Step
+	var was *skew.Istio
 	for i, a := range done {
 		after, changes, findings := s.do(m, a)
+		if a.verb == patchIstio {
+			was = new(s.ours(m))
+		}
 		step := s.step(m, after, a)
-		step.Order, step.Writes, step.WaitFor = i+1, s.allWrites(m, a, changes), append(s.doneWhen(m, a), s.waits(m, after)...)
-		step.Undo = s.undo(m, after, a)
+		step.Order, step.Writes, step.WaitFor = i+1, s.allWrites(m, a, changes), s.allWaits(m, after, a)
+		step.Undo = s.undo(m, after, a, was)
 		for _, f := range findings {
 			if !slices.Contains(step.Warnings, f.Message) {
 				step.Warnings = append(step.Warnings, f.Message)

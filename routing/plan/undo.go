@@ -1,17 +1,22 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/routing/skew"
 )
 
-// undo takes a step back, in the state that it leads to. Where the rules would refuse that, the override is part of it.
-func (s *sim) undo(m, after *skew.Mesh, a action) []string {
+// undo takes a step back, in the state that it leads to. Where the rules would refuse that, the override is part of it;
+// where what it led away from is gone, the way back is longer. was is the Istio before its last step, if it had one.
+func (s *sim) undo(m, after *skew.Mesh, a action, was *skew.Istio) []string {
+	if a.verb == restart || lost(m, after, a) {
+		return s.wayBack(m, after, a, was)
+	}
 	switch a.verb {
 	case patchIstio:
-		return s.undoIstio(m, after)
+		return s.undoIstio(s.ours(m), after)
 	case createTag:
 		return []string{"kubectl delete istiorevisiontag " + a.name}
 	case pointTag:
@@ -26,9 +31,6 @@ func (s *sim) undo(m, after *skew.Mesh, a action) []string {
 		return s.gatewayCommands(a, "annotate", skew.AnnotationProxyImage+"="+m.Gateways[a.at].ProxyImage)
 	case relabelPods:
 		return templates(s.members(s.asking(m, a)), a.from)
-	case restart:
-		at, _, _ := s.restarts(m)
-		return append([]string{"# Undo the steps before this one first, then:"}, restarts(s.members(at))...)
 	case patchCNI:
 		return s.overridden(after, *m.CNI, merge("istiocni", m.CNI.Name, specVersion(m.CNI.Version)))
 	case patchZTunnel:
@@ -42,9 +44,24 @@ func (s *sim) undo(m, after *skew.Mesh, a action) []string {
 	case drainZTunnel:
 		return []string{merge("ztunnel", m.ZTunnel.Name, drainBody(m.ZTunnel))}
 	case replaceZTunnel:
-		return []string{"# Undo the step before this one first, then:", drainNodes(m.ZTunnel.Namespace)}
+		was := *m.ZTunnel
+		was.Version = replacedFrom(m.ZTunnel)
+		lines := append([]string{ztunnelBackText}, s.overridden(after, was, merge("ztunnel", was.Name, specVersion(was.Version)))...)
+		lines = append(lines, rollsOut("daemonset/ztunnel", was.Namespace, was.Version)[0])
+		return append(lines, drainNodes(was.Namespace))
+	case restart:
 	}
 	return nil
+}
+
+// replacedFrom is the version of the pods of a ZTunnel that a step replaces.
+func replacedFrom(z *skew.ZTunnel) string {
+	for _, v := range append(slices.Clone(z.DaemonSet.PodVersions), z.DaemonSet.Version) {
+		if parsed := skew.Parse(v); parsed.Known() && !same(v, z.Version) {
+			return parsed.String()
+		}
+	}
+	return z.Version
 }
 
 // restore gives a namespace the labels back that it had.
@@ -61,8 +78,7 @@ func (l labels) restore() string {
 	return strings.Join(append(how, "--overwrite"), " ")
 }
 
-func (s *sim) undoIstio(m, after *skew.Mesh) []string {
-	was := s.ours(m)
+func (s *sim) undoIstio(was skew.Istio, after *skew.Mesh) []string {
 	body := specVersion(was.Version)
 	if strategyOf(was) != strategyOf(s.ours(after)) {
 		body = `{"spec":{"version":"` + was.Version + `","updateStrategy":{"type":"` + string(strategyOf(was)) + `"}}}`

@@ -9,6 +9,11 @@ import (
 	"github.com/revision-router/revision-router/routing/skew"
 )
 
+// allWaits are the commands that end when a step is done, with what happens by itself after it.
+func (s *sim) allWaits(from, to *skew.Mesh, a action) []string {
+	return append(s.doneWhen(from, a), s.waits(from, to)...)
+}
+
 // waits are the commands that end when what happens by itself between two states has happened.
 func (s *sim) waits(from, to *skew.Mesh) []string {
 	var list []string
@@ -76,7 +81,7 @@ func waitForRevision(from *skew.Mesh, r skew.Revision) []string {
 		return nil // there is no Deployment to look at, and the condition says that it runs
 	}
 	var list []string
-	if at < 0 {
+	if at < 0 || !from.Revisions[at].Istiod.Found {
 		list = append(list, "kubectl wait --for=create deployment/"+deployment+" -n "+r.Namespace+" --timeout=5m")
 	}
 	return append(list, rollsOut("deployment/"+deployment, r.Namespace, r.Version)...)
