@@ -120,7 +120,9 @@ func (j *judge) apply(o *manifest.Object) {
 	} else {
 		j.set.Put(*o)
 	}
-	j.mesh = j.set.SkewMesh()
+	if o.Value != nil && !slices.Contains([]string{"Pod", "Deployment", "DaemonSet"}, o.Kind) {
+		j.mesh = j.set.SkewMesh() // what else is written is in no mesh, or runs already: see manifest.Set.Put
+	}
 }
 
 // noteNamespace notes a namespace whose labels nobody knows.

@@ -112,8 +112,8 @@ func TestTheWorkGrowsAsTheRepositoryDoes(t *testing.T) {
 		args    func(dir string) []string
 		each    uint64
 	}{
-		"resolve": {NewResolveCommand, func(dir string) []string { return []string{"-f", dir, "-o", "sarif"} }, 250},
-		"check":   {NewCheckCommand, func(dir string) []string { return []string{"-f", dir, "--change", dir + "/apps", "-o", "sarif"} }, 250},
+		"resolve": {NewResolveCommand, func(dir string) []string { return []string{"-f", dir, "-o", "sarif"} }, 900},
+		"check":   {NewCheckCommand, func(dir string) []string { return []string{"-f", dir, "--change", dir + "/apps", "-o", "sarif"} }, 2_000},
 	} {
 		a, b := allocations(t, tc.command, tc.args(small)...), allocations(t, tc.command, tc.args(large)...)
 		t.Logf("%s: %d allocations for %d manifests, %d for %d", name, a, few, b, few*times)
