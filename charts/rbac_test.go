@@ -86,18 +86,36 @@ func TestPermissionsAreThoseOfTheMarkersInTheCode(t *testing.T) {
 				t.Fatal("no +kubebuilder:rbac marker in the code: the comparison would prove nothing")
 			}
 			allowed := granted(t, render(t, tc.args...))
-			for _, p := range needed {
-				if !slices.Contains(allowed, p) {
-					t.Errorf("the code needs what the chart does not grant: %s", p)
+			for _, difference := range differences(needed, allowed) {
+				t.Error(difference)
+			}
+			// Whatever rule is lost is missed, and whatever is added is noticed.
+			for i, p := range allowed {
+				if found := differences(needed, slices.Delete(slices.Clone(allowed), i, i+1)); len(found) == 0 {
+					t.Errorf("nobody would notice that %s is gone", p)
 				}
 			}
-			for _, p := range allowed {
-				if !slices.Contains(needed, p) {
-					t.Errorf("the chart grants what no marker in the code asks for: %s", p)
-				}
+			if found := differences(needed, append(slices.Clone(allowed), permission{resource: "secrets", verb: "list"})); len(found) != 1 {
+				t.Errorf("with all Secrets: differences %v", found)
 			}
 		})
 	}
+}
+
+// differences between what the code needs and what the chart grants.
+func differences(needed, allowed []permission) []string {
+	var found []string
+	for _, p := range needed {
+		if !slices.Contains(allowed, p) {
+			found = append(found, "the code needs what the chart does not grant: "+p.String())
+		}
+	}
+	for _, p := range allowed {
+		if !slices.Contains(needed, p) {
+			found = append(found, "the chart grants what no marker in the code asks for: "+p.String())
+		}
+	}
+	return found
 }
 
 func both(first, second func(*testing.T, map[string][]permission)) func(*testing.T, map[string][]permission) {

@@ -97,6 +97,8 @@ func NewCheckCommand(streams Streams) *cobra.Command {
 	flags.StringVar(&o.user, "as", "", "name of the user who writes: operators are warned and never denied")
 	flags.StringVar(&o.policy, "policy", "", "file with the RouterPolicy to apply instead of the default one")
 	flags.StringVarP(&o.output, "output", "o", outputTable, "format of the output: "+oneOf(checkOutputs()))
+	o.source.complete(cmd, checkOutputs())
+	offer(cmd, map[string]words{"as": fixed(operators()...)})
 	return cmd
 }
 

@@ -21,6 +21,7 @@ func newCommand(streams Streams, c cobra.Command) *cobra.Command {
 		}
 		return nil
 	}
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	cmd.SetIn(streams.In)
 	cmd.SetOut(streams.Out)
 	cmd.SetErr(streams.Err)

@@ -99,6 +99,12 @@ func NewPlanCommand(streams Streams) *cobra.Command {
 	flags.StringSliceVar(&o.available, "available", nil, "versions that the operator offers (default those of the CustomResourceDefinition)")
 	flags.StringVar(&o.policy, "policy", "", "file with the RouterPolicy to apply instead of the default one")
 	flags.StringVarP(&o.output, "output", "o", outputTable, "format of the output: "+oneOf(planOutputs()))
+	o.source.complete(cmd, planOutputs())
+	offer(cmd, map[string]words{
+		"to": o.versions, "available": o.versions, "istio": o.source.names("Istio"), "tag": o.source.names("IstioRevisionTag"),
+		"strategy": fixed(string(skew.InPlace), string(skew.RevisionBased)),
+		"drain":    fixed(string(plan.DrainGrace), string(plan.DrainOnDelete)),
+	})
 	return cmd
 }
 

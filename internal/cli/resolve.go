@@ -95,6 +95,7 @@ func NewResolveCommand(streams Streams) *cobra.Command {
 	flags.StringVarP(&o.output, "output", "o", outputTable, "format of the output: "+oneOf(resolveOutputs()))
 	flags.StringVar(&o.mode, "mode", modeGuard, "who injects: guard (Istio's own webhooks) or forward (the router)")
 	flags.StringVar(&o.policy, "policy", "", "file with the RouterPolicy to apply instead of the default one")
+	o.source.complete(cmd, resolveOutputs())
 	return cmd
 }
 

@@ -107,6 +107,7 @@ func newStatusCommand(streams Streams, o *statusOptions) *cobra.Command {
 	flags.BoolVar(&o.noHeaders, "no-headers", false, "leave out the headers of the tables")
 	flags.StringVar(&o.mode, "mode", modeGuard, "who injects: guard (Istio's own webhooks) or forward (the router)")
 	flags.StringVar(&o.policy, "policy", "", "file with the RouterPolicy to apply instead of the default one")
+	o.source.complete(cmd, statusOutputs())
 	return cmd
 }
 

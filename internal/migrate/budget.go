@@ -62,24 +62,29 @@ func (b *Budget) healthy(pods []Pod) int {
 	return min(n, b.Healthy)
 }
 
-// judge tells whether the budget lets pods of a workload be taken away, while others may take away those that are
-// reserved.
-func (b *Budget) judge(w *Workload, healthy, reserved int) Judgement {
-	most := b.Expected - b.Desired
+// room is what there is for a disruption.
+type room struct {
+	// healthy pods, all that there are at full health, and those that others of the wave may take away.
+	healthy, expected, reserved int
+}
+
+// judge tells whether the budget lets pods of a workload be taken away.
+func (b *Budget) judge(w *Workload, r room) Judgement {
+	most := max(r.expected-b.Desired, 0)
 	switch {
 	case !b.Seen:
 		return waits("the controller has yet to see " + b.String())
 	case b.Trouble != "":
 		return waits(b.String() + " cannot be judged: " + b.Trouble)
 	case w.MaxUnavailable > most:
-		return left(b.String()+" lets "+count(max(most, 0), "pod")+" be away, and a rollout may take away "+
+		return left(b.String()+" lets "+count(most, "pod")+" be away, and a rollout may take away "+
 			strconv.Itoa(w.MaxUnavailable)+" of "+w.String(), "lower the maxUnavailable of "+w.resource()+", or loosen the budget: "+
 			"kubectl describe pdb "+b.Name+" -n "+b.Namespace)
-	case healthy-reserved-w.MaxUnavailable < b.Desired:
-		text := b.String() + " wants " + strconv.Itoa(b.Desired) + " of its " + count(b.Expected, "pod") + " healthy; " +
-			strconv.Itoa(healthy) + " are, and a rollout may take away " + strconv.Itoa(w.MaxUnavailable)
-		if reserved > 0 {
-			text += ", others under way " + strconv.Itoa(reserved)
+	case r.healthy-r.reserved-w.MaxUnavailable < b.Desired:
+		text := b.String() + " wants " + strconv.Itoa(b.Desired) + " of its " + count(r.expected, "pod") + " healthy; " +
+			strconv.Itoa(r.healthy) + " are, and a rollout may take away " + strconv.Itoa(w.MaxUnavailable)
+		if r.reserved > 0 {
+			text += ", others under way " + strconv.Itoa(r.reserved)
 		}
 		return waits(text)
 	}

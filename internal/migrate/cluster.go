@@ -115,8 +115,8 @@ func (c *Cluster) pods(ctx context.Context, namespace, selector string) ([]Pod, 
 			} `json:"metadata"`
 			Items []inventory.Pod `json:"items"`
 		}
-		raw, err := c.Client.CoreV1().RESTClient().Get().Namespace(namespace).Resource("pods").SetHeader("Accept", "application/json").
-			Param("limit", podPage).Param("continue", next).Param("labelSelector", selector).Do(ctx).Raw()
+		raw, err := rawOf(c.Client.CoreV1().RESTClient().Get().Namespace(namespace).Resource("pods").SetHeader("Accept", "application/json").
+			Param("limit", podPage).Param("continue", next).Param("labelSelector", selector).Do(ctx))
 		if err == nil {
 			err = json.Unmarshal(raw, &page)
 		}

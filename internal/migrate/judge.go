@@ -154,19 +154,25 @@ func (n *Namespace) budgets(w *Workload, started map[Ref]bool) Judgement {
 
 // budget judges by one of them. Rollouts that others have begun may take away what they like: they are waited for.
 func (n *Namespace) budget(b *Budget, w *Workload, started map[Ref]bool) Judgement {
-	reserved := 0
+	r := room{healthy: b.healthy(n.Pods)}
 	for _, ref := range slices.SortedFunc(maps.Keys(n.Workloads), compareRefs) {
 		other := n.Workloads[ref]
-		if ref == w.Ref || !b.covers(other, n.Pods) {
+		if !b.covers(other, n.Pods) {
+			continue
+		}
+		// What a budget with a number expects is the pods that there are at the moment, one less while one is replaced.
+		r.expected += other.Wanted
+		if ref == w.Ref {
 			continue
 		}
 		if started[ref] {
-			reserved += other.MaxUnavailable
+			r.reserved += other.MaxUnavailable
 			continue
 		}
 		if phase, message := other.Rollout(); phase != Settled {
 			return waits(b.String() + " is also that of " + other.String() + ", of which " + message)
 		}
 	}
-	return b.judge(w, b.healthy(n.Pods), reserved)
+	r.expected = max(r.expected, b.Expected)
+	return b.judge(w, r)
 }

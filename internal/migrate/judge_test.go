@@ -139,6 +139,9 @@ func TestJudgeKeepsBudgets(t *testing.T) {
 		"its controller has yet to notice that pods are back": {
 			func(n *migrate.Namespace) { budget(n, 3, "cart", "pay").Healthy = 3 }, nil, migrate.Waits, "3 are",
 		},
+		"its controller has looked while a pod was replaced": {
+			func(n *migrate.Namespace) { b := budget(n, 3, "cart", "pay"); b.Expected, b.Healthy = 3, 3 }, nil, migrate.Waits, "of its 4 pods",
+		},
 		"below the budget although new pods come first": {
 			func(n *migrate.Namespace) { budget(n, 2, "cart").Healthy = 1; cart(n).MaxUnavailable = 0 }, nil, migrate.Waits, "1 are",
 		},

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 
 	"github.com/revision-router/revision-router/internal/inventory"
 	"github.com/revision-router/revision-router/routing"
@@ -58,8 +59,9 @@ func (c *Cluster) Restart(ctx context.Context, w *Workload, now time.Time) error
 // would be admitted, and with which sidecar.
 func (c *Cluster) Try(ctx context.Context, d Due, w *Workload) Judgement {
 	look := w.look()
-	raw, err := c.Client.CoreV1().RESTClient().Post().Namespace(w.Namespace).Resource("pods").SetHeader("Accept", "application/json").
-		Param("dryRun", metav1.DryRunAll).Param("fieldManager", fieldManager).Body(w.pod()).Do(ctx).Raw()
+	raw, err := rawOf(c.Client.CoreV1().RESTClient().Post().Namespace(w.Namespace).Resource("pods").
+		SetHeader("Accept", "application/json").
+		Param("dryRun", metav1.DryRunAll).Param("fieldManager", fieldManager).Body(w.pod()).Do(ctx))
 	switch {
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		return left("its new pods would be refused: "+err.Error(), look)
@@ -74,6 +76,14 @@ func (c *Cluster) Try(ctx context.Context, d Due, w *Workload) Judgement {
 		return waits("a new pod would come out with " + got.String() + " and not with " + d.To.String())
 	}
 	return Judgement{Verdict: Ready}
+}
+
+// rawOf is the answer as it came. Result.Raw alone does not tell what the API server said where it refused.
+func rawOf(r rest.Result) ([]byte, error) {
+	if err := r.Error(); err != nil {
+		return nil, err
+	}
+	return r.Raw()
 }
 
 // pod is one that the workload's controller would create. It differs in its name, which nobody knows beforehand.

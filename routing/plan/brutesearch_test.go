@@ -61,10 +61,11 @@ func replacedIn(m, was *skew.Mesh) *skew.Mesh {
 	return all
 }
 
-// shortest is the length of the shortest admitted order, by trying all orders; -1 where there is none.
-func (b model) shortest(from *skew.Mesh) (steps, states int) {
+// shorter looks for an admitted order of fewer steps than a limit, by trying all orders, and returns the length of the
+// shortest; -1 where there is none.
+func (b model) shorter(from *skew.Mesh, limit int) (steps, states int) {
 	level, seen := []*skew.Mesh{happens(from)}, map[string]bool{}
-	for steps = 0; len(level) > 0; steps++ {
+	for steps = 0; len(level) > 0 && steps < limit; steps++ {
 		var next []*skew.Mesh
 		for _, m := range level {
 			key := shape(m)
@@ -75,20 +76,28 @@ func (b model) shortest(from *skew.Mesh) (steps, states int) {
 			if b.good(m) {
 				return steps, len(seen)
 			}
-			next = append(next, happens(restartAll(m)))
-			if m.ZTunnel != nil && m.ZTunnel.OnDelete {
-				next = append(next, happens(emptied(m)))
-			}
-			for _, after := range b.relabelled(m) {
-				next = append(next, happens(replacedIn(after, m)))
-			}
-			for _, step := range b.writes(m) {
-				if after := b.admitted(m, step); after != nil {
-					next = append(next, after)
-				}
+			if steps+1 < limit {
+				next = append(next, b.after(m)...)
 			}
 		}
 		level = next
 	}
 	return -1, len(seen)
+}
+
+// after are the meshes that one step leads to.
+func (b model) after(m *skew.Mesh) []*skew.Mesh {
+	next := []*skew.Mesh{happens(restartAll(m))}
+	if m.ZTunnel != nil && m.ZTunnel.OnDelete {
+		next = append(next, happens(emptied(m)))
+	}
+	for _, after := range b.relabelled(m) {
+		next = append(next, happens(replacedIn(after, m)))
+	}
+	for _, step := range b.writes(m) {
+		if after := b.admitted(m, step); after != nil {
+			next = append(next, after)
+		}
+	}
+	return next
 }

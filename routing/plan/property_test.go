@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -191,9 +192,13 @@ func TestPlansAreAdmittedAndShortest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, seen := b.shortest(w.mesh)
+		limit := math.MaxInt
+		if p.Possible {
+			limit = len(p.Steps) // that these lead there is replayed below
+		}
+		want, seen := b.shorter(w.mesh, limit)
 		states += seen
-		if p.Possible != (want >= 0) || p.Possible && len(p.Steps) != want {
+		if want >= 0 {
 			t.Fatalf("seed %d: the plan has %d steps (possible: %v, %s), the shortest order has %d\n%+v\n%s", seed, len(p.Steps), p.Possible,
 				p.Reason, want, w.mesh, strings.Join(short(p), "\n"))
 		}

@@ -25,6 +25,7 @@ type Panel struct {
 	FieldConfig struct {
 		Defaults struct {
 			Unit       string   `json:"unit"`
+			Decimals   *int     `json:"decimals"`
 			Min, Max   *float64 `json:",omitempty"`
 			Thresholds struct {
 				Steps []struct {

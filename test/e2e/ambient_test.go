@@ -81,8 +81,8 @@ func (s *step) versions(ctx context.Context, namespace, selector string) ([]stri
 	return versions, nil
 }
 
-// warned wants a block of the page to be admitted with a warning of the rule, as the page shows it.
-func (s *step) warned(id string, rule skew.Rule) {
+// warnedBy wants a block of the page to be admitted with a warning of the rule, as the page shows it.
+func (s *step) warnedBy(id string, rule skew.Rule) {
 	s.Helper()
 	block := s.block(id)
 	if !routerOff() { // it hears of what happened a moment later

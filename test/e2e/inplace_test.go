@@ -49,7 +49,7 @@ func latest() map[string]string {
 // inPlaceInterrupted stops half way, because the new istiod does not start, and goes back.
 func (w *world) inPlaceInterrupted() {
 	w.works("interrupted: the new istiod does not start", func(s *step) {
-		w.operator.Break(sail.Istiod, "v1.29.6")
+		w.breakDown(sail.Istiod, "v1.29.6")
 		s.sh(`kubectl patch istio default --type=merge -p '{"spec":{"version":"v1.29.6"}}'`)
 		s.sh(`kubectl wait --for=jsonpath='{.metadata.labels.app\.kubernetes\.io/version}'=1.29.6 deployment/istiod -n istio-system --timeout=1m`)
 		s.sh(`kubectl wait --for=jsonpath='{.status.updatedReplicas}'=1 deployment/istiod -n istio-system --timeout=1m`)
@@ -62,7 +62,7 @@ func (w *world) inPlaceInterrupted() {
 	w.works("rolled back half way", func(s *step) {
 		s.do("inplace/undo")
 		s.sidecars("bookinfo", "default", "v1.28.5")
-		w.operator.Mend(sail.Istiod, "v1.29.6")
+		w.repair(sail.Istiod, "v1.29.6")
 	})
 }
 
@@ -82,6 +82,7 @@ func (w *world) inPlaceUpdate() {
 	})
 	w.router("the next minor before the restart", func(s *step) { s.refused("inplace/no-restart", skew.DataPlaneBehind) })
 	w.works("restart", func(s *step) {
+		s.injects("bookinfo", "default", "v1.29.6")
 		s.do("inplace/restart")
 		s.sidecars("bookinfo", "default", "v1.29.6")
 		if got := s.status().Restarts; len(got) > 0 {

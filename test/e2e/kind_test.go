@@ -100,7 +100,7 @@ func (k *kindPlatform) restart(ctx context.Context) error {
 	return awaitEvery(ctx, pollRest, patience, func(ctx context.Context) error {
 		d, err := deployments.Get(ctx, charts.Name, metav1.GetOptions{})
 		if err == nil && !rolledOut(d) {
-			err = errNotYet
+			err = fmt.Errorf("Deployment %s has not rolled out", charts.Name)
 		}
 		return err
 	})

@@ -20,7 +20,7 @@ func TestProcedureLayer7(t *testing.T) {
 			s.quiet("l7/policy")
 			s.notBypassed()
 		})
-		w.router("a policy for a Service without a waypoint", func(s *step) { s.warned("l7/no-waypoint", skew.WaypointPolicy) })
+		w.router("a policy for a Service without a waypoint", func(s *step) { s.warnedBy("l7/no-waypoint", skew.WaypointPolicy) })
 		w.works("it is there", func(s *step) { // without the router it was put back: the namespace has to end first
 			block := s.block("l7/no-waypoint")
 			s.until("it is written", func(ctx context.Context) error { return s.answerOf(ctx, block).err })
@@ -35,19 +35,19 @@ func TestProcedureLayer7(t *testing.T) {
 			s.notBypassed()
 		})
 		w.router("a policy for a misspelt waypoint", func(s *step) {
-			s.warned("l7/typo", skew.WaypointPolicy)
+			s.warnedBy("l7/typo", skew.WaypointPolicy)
 			s.sh("kubectl delete authorizationpolicy everything -n bookinfo")
 		})
 		w.router("a Service opts out", func(s *step) {
-			s.warned("l7/opt-out", skew.WaypointPolicy)
+			s.warnedBy("l7/opt-out", skew.WaypointPolicy)
 			s.do("l7/opt-in")
 		})
 		w.router("the namespace drops its waypoint", func(s *step) {
-			s.warned("l7/drop", skew.WaypointPolicy)
+			s.warnedBy("l7/drop", skew.WaypointPolicy)
 			s.do("waypoint/create")
 		})
 		w.router("the waypoint becomes one of the wrong kind", func(s *step) {
-			s.warned("l7/wrong-kind", skew.WaypointPolicy)
+			s.warnedBy("l7/wrong-kind", skew.WaypointPolicy)
 			s.do("waypoint/create")
 		})
 		w.works("the update", func(s *step) {

@@ -116,6 +116,29 @@ func sidecar(pod *corev1.Pod) string {
 	return strings.Join(found, " and ")
 }
 
+// injects waits until a pod that came now would get the sidecar of this revision and version: the API server and, in forward
+// mode, the router hear a moment later of what has happened. Without a router nothing injects in forward mode, ever.
+func (s *step) injects(namespace, revision, version string) {
+	s.Helper()
+	if routerOff() && s.procedure.mode == forwarding {
+		return
+	}
+	probe := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "probe-", Labels: map[string]string{"app": "probe"}},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: s.platform.image()}}},
+	}
+	s.until(revision+" injects into "+namespace, func(ctx context.Context) error {
+		pod, err := s.kube.CoreV1().Pods(namespace).Create(ctx, probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err != nil {
+			return err
+		}
+		if got, want := sidecar(pod), revision+" "+strings.TrimPrefix(version, "v"); got != want {
+			return fmt.Errorf("a pod would get the sidecar %q, not %q", got, want)
+		}
+		return nil
+	})
+}
+
 // recorded wants every pod of a namespace to carry the router's labels.
 func (s *step) recorded(namespace, revision, version string) {
 	s.Helper()

@@ -31,6 +31,12 @@ func TestMain(m *testing.M) {
 			code = 1
 		}
 	}
+	if len(results.printed) > 0 {
+		if err := guide.Update(results.printed); err != nil {
+			fmt.Fprintln(os.Stdout, "FAIL:", err)
+			code = 1
+		}
+	}
 	if builtRouter.dir != "" {
 		_ = os.RemoveAll(builtRouter.dir)
 	}
@@ -55,10 +61,12 @@ type report struct {
 	mu    sync.Mutex
 	rows  []*result
 	steps map[string]bool
+	// printed is what steps print that the page shows otherwise, with E2E_UPDATE=1.
+	printed map[string]string
 }
 
 //nolint:gochecknoglobals // One for each test process is the point: TestMain prints what the tests found.
-var results = report{steps: map[string]bool{}}
+var results = report{steps: map[string]bool{}, printed: map[string]string{}}
 
 func (r *report) add(of *result) {
 	r.mu.Lock()
@@ -71,6 +79,17 @@ func (r *report) ran(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.steps[id] = true
+}
+
+// updates notes what a step prints where E2E_UPDATE=1 asks for a page that shows it.
+func (r *report) updates(step guide.Step, printed string) bool {
+	if os.Getenv("E2E_UPDATE") == "" || !step.Shows {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.printed[step.ID] = printed
+	return true
 }
 
 // complete tells which steps of the page no test carried out.

@@ -69,8 +69,11 @@ func (w *world) restore(before snapshot) {
 			}
 		}
 	}
+	if w.hangs {
+		return
+	}
 	if err := awaitEvery(w.t.Context(), pollRest, patience, w.atRest); err != nil {
-		w.row.progress("the mesh is not at rest: %v", err)
+		w.t.Errorf("putting things back: %v", err)
 	}
 }
 
@@ -102,11 +105,15 @@ func (w *world) putBack(kind schema.GroupVersionResource, was, is *unstructured.
 		reflect.DeepEqual(was.Object["spec"], is.Object["spec"]) {
 		return nil
 	}
-	o := is.DeepCopy()
-	o.SetLabels(was.GetLabels())
-	o.SetAnnotations(was.GetAnnotations())
-	o.Object["spec"] = was.Object["spec"]
-	o.SetResourceVersion("") // whatever the controllers have written meanwhile
-	_, err := client.Update(w.t.Context(), o, metav1.UpdateOptions{})
-	return err
+	return awaitEvery(w.t.Context(), pollRest, patience, func(ctx context.Context) error {
+		o, err := client.Get(ctx, was.GetName(), metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		o.SetLabels(was.GetLabels())
+		o.SetAnnotations(was.GetAnnotations())
+		o.Object["spec"] = was.Object["spec"]
+		_, err = client.Update(ctx, o, metav1.UpdateOptions{}) // again, if a controller has written it meanwhile
+		return err
+	})
 }

@@ -42,7 +42,7 @@ func TestProcedureRevisionBased(t *testing.T) {
 // revisionInterrupted has a new revision that does not start: nothing follows it there, and the old one goes on.
 func (w *world) revisionInterrupted() {
 	w.works("interrupted: the new istiod does not start", func(s *step) {
-		w.operator.Break(sail.Istiod, newVersion)
+		w.breakDown(sail.Istiod, newVersion)
 		s.sh(`kubectl patch istio default --type=merge -p '{"spec":{"version":"v1.30.3"}}'`)
 		s.sh("kubectl wait --for=create deployment/istiod-default-v1-30-3 -n istio-system --timeout=1m")
 		s.sh("kubectl rollout restart deployment/details-v1 -n bookinfo; kubectl rollout status deployment/details-v1 -n bookinfo --timeout=1m")
@@ -52,12 +52,13 @@ func (w *world) revisionInterrupted() {
 		s.restartRouter()
 		s.refused("revision/cni-first", skew.CNISkew)
 	})
-	w.works("it is repaired", func(*step) { w.operator.Mend(sail.Istiod, newVersion) })
+	w.works("it is repaired", func(*step) { w.repair(sail.Istiod, newVersion) })
 }
 
 // revisionMoved moves half of the workloads, goes back, and moves all of them.
 func (w *world) revisionMoved() {
 	w.works("interrupted: half of the workloads are moved", func(s *step) {
+		s.labelled(newRevision, newVersion)
 		s.do("revision/half")
 		s.do("revision/left")
 		if got := len(s.status().Restarts); got != 4 {
@@ -66,20 +67,26 @@ func (w *world) revisionMoved() {
 		s.staysFor(oldRevision, 35*time.Second) // longer than the grace period
 	})
 	w.works("rolled back", func(s *step) {
+		s.labelled(oldRevision, oldVersion)
 		s.do("revision/undo")
 		s.sidecars("bookinfo", oldRevision, oldVersion)
 	})
 	w.works("resumed: the workloads are moved, and the old revision is pruned", func(s *step) {
 		s.do("revision/update")
+		s.labelled(newRevision, newVersion)
 		s.do("revision/move")
 		s.sidecars("bookinfo", newRevision, newVersion)
 		s.do("revision/pruned")
 	})
 	w.router("pods say the new revision", func(s *step) { s.recorded("bookinfo", newRevision, newVersion) })
 	w.router("rolled back too late", func(s *step) { s.refused("revision/back", skew.UnknownRevisionLabel) })
-	w.router("two minors further, healed by what is said", func(s *step) {
-		s.healCommand(`kubectl patch istio default --type=merge -p '{"spec":{"version":"v1.32.0"}}'`, skew.SingletonSqueeze)
-	})
+}
+
+// labelled moves the namespace to a revision, and waits until the API server knows.
+func (s *step) labelled(revision, version string) {
+	s.Helper()
+	s.sh("kubectl label namespace bookinfo istio.io/rev=" + revision + " --overwrite")
+	s.injects("bookinfo", revision, version)
 }
 
 // staysFor watches that a revision is not deleted for so long.

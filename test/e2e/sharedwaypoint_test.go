@@ -14,14 +14,14 @@ func TestProcedureSharedWaypoint(t *testing.T) {
 		w.ambientMesh()
 		w.works("a waypoint for others", func(s *step) { s.do("shared/create") })
 		w.router("the namespace's label alone", func(s *step) {
-			s.warned("shared/half", skew.WaypointMissing)
+			s.warnedBy("shared/half", skew.WaypointMissing)
 			s.do("shared/undo")
 		})
 		w.router("the waypoint's label alone", func(s *step) { s.refused("shared/other-half", skew.WaypointMissing) })
 		w.router("a misspelt namespace", func(s *step) { s.refused("shared/typo", skew.WaypointMissing) })
 		w.works("both labels", func(s *step) { s.quiet("shared/labels") })
 		w.router("a Service with one of them", func(s *step) {
-			s.warned("shared/service-half", skew.WaypointMissing)
+			s.warnedBy("shared/service-half", skew.WaypointMissing)
 			s.do("shared/service-none")
 		})
 		w.works("a Service with both", func(s *step) {

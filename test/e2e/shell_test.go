@@ -22,9 +22,10 @@ type shell struct {
 // kubectlScript is kubectl, except that with TRY_ONLY=1 it asks the API server and changes nothing.
 const kubectlScript = `#!/usr/bin/env bash
 if [ -n "${TRY_ONLY:-}" ]; then
-  case "$1" in
-    apply|create|replace|patch|label|annotate|delete|scale) set -- "$@" --dry-run=server ;;
-    rollout) [ "$2" = restart ] && exit 0 ;;
+  case "$1 $*" in
+    *--dry-run*) ;;
+    apply*|create*|replace*|patch*|label*|annotate*|delete*|scale*) set -- "$@" --dry-run=server ;;
+    "rollout rollout restart"*) exit 0 ;;
   esac
 fi
 exec %q "$@"

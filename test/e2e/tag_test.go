@@ -44,6 +44,7 @@ func TestProcedureTag(t *testing.T) {
 // tagMoved restarts, goes back, and forward again until the old revision is gone.
 func (w *world) tagMoved() {
 	w.works("interrupted: half of the workloads are restarted", func(s *step) {
+		s.injects("bookinfo", newRevision, newVersion)
 		s.sh("kubectl rollout restart deployment/details-v1 deployment/ratings-v1 deployment/reviews-v1 -n bookinfo")
 		s.sh("kubectl rollout status deployment -n bookinfo --timeout=2m")
 		if got := len(s.status().Restarts); got != 3 {
@@ -52,18 +53,27 @@ func (w *world) tagMoved() {
 		s.staysFor(oldRevision, 35*time.Second) // longer than the grace period
 	})
 	w.works("rolled back", func(s *step) {
+		s.pinned()
 		s.do("tag/undo")
 		s.sidecars("bookinfo", oldRevision, oldVersion)
 	})
 	w.works("resumed", func(s *step) {
 		s.do("tag/redo")
 		s.do("tag/update")
+		s.injects("bookinfo", newRevision, newVersion)
 		s.do("tag/restart")
 		s.sidecars("bookinfo", newRevision, newVersion)
 	})
 	w.router("pods say tag, revision and version", func(s *step) { s.do("tag/pods") })
 	w.works("the old revision is pruned", func(s *step) { s.do("tag/pruned") })
 	w.router("rolled back too late", func(s *step) { s.refused("tag/back", skew.TagTarget) })
+}
+
+// pinned leads the tag to the old revision, and waits until the API server and the router know.
+func (s *step) pinned() {
+	s.Helper()
+	s.sh(`kubectl patch istiorevisiontag default --type=merge -p '{"spec":{"targetRef":{"kind":"IstioRevision","name":"default-v1-29-6"}}}'`)
+	s.injects("bookinfo", oldRevision, oldVersion)
 }
 
 // In forward mode the tag leads to the new revision only once that takes pods.
@@ -80,7 +90,7 @@ func TestProcedureTagForward(t *testing.T) {
 			s.recorded("bookinfo", oldRevision, oldVersion)
 		})
 		w.router("the new istiod does not start, and restarts keep the old revision", func(s *step) {
-			w.operator.Break(sail.Istiod, newVersion)
+			w.breakDown(sail.Istiod, newVersion)
 			s.sh(`kubectl patch istio default --type=merge -p '{"spec":{"version":"v1.30.3"}}'`)
 			s.sh("kubectl wait --for=jsonpath='{.status.istioRevision}'=default-v1-30-3 istiorevisiontag/default --timeout=1m")
 			s.do("forward/held")
@@ -98,7 +108,8 @@ func TestProcedureTagForward(t *testing.T) {
 			s.sidecars("bookinfo", oldRevision, oldVersion)
 		})
 		w.router("once it is ready, pods follow on restart", func(s *step) {
-			w.operator.Mend(sail.Istiod, newVersion)
+			w.repair(sail.Istiod, newVersion)
+			s.injects("bookinfo", newRevision, newVersion)
 			s.do("forward/restart")
 			s.sidecars("bookinfo", newRevision, newVersion)
 			s.recorded("bookinfo", newRevision, newVersion)
@@ -107,11 +118,13 @@ func TestProcedureTagForward(t *testing.T) {
 		})
 		w.router("a misspelt target", func(s *step) { s.refused("tag/typo", skew.TagTarget) })
 		w.router("rolled back", func(s *step) {
+			s.pinned()
 			s.do("tag/undo")
 			s.sidecars("bookinfo", oldRevision, oldVersion)
 		})
 		w.router("resumed, and the old revision is pruned", func(s *step) {
 			s.do("tag/redo")
+			s.injects("bookinfo", newRevision, newVersion)
 			s.do("forward/restart")
 			s.sidecars("bookinfo", newRevision, newVersion)
 			s.sh("kubectl wait --for=delete istiorevision/default-v1-29-6 --timeout=2m")

@@ -48,6 +48,8 @@ type world struct {
 	page      *guide.Page
 	row       *result
 	shell     shell
+	// hangs: something was broken on purpose, so that a mesh does not come to rest.
+	hangs bool
 }
 
 // run carries out a procedure, in parallel to others.
@@ -147,6 +149,17 @@ func (w *world) check(name string, do func(*step)) bool {
 		w.row.progress("FAILED: %s", name)
 	}
 	return passed
+}
+
+// breakDown lets a version of a component never get ready, as with an image that cannot be pulled; repair ends that.
+func (w *world) breakDown(c sail.Component, version string) {
+	w.hangs = true
+	w.operator.Break(c, version)
+}
+
+func (w *world) repair(c sail.Component, version string) {
+	w.hangs = false
+	w.operator.Mend(c, version)
 }
 
 func lastLines(text string, n int) string {

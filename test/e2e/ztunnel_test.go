@@ -20,7 +20,7 @@ func TestProcedureZTunnel(t *testing.T) {
 			s.do("ambient/istio")
 			s.do("ambient/cni")
 		})
-		w.router("an update that cuts connections", func(s *step) { s.warned("ztunnel/warning", skew.ZTunnelDrain) })
+		w.router("an update that cuts connections", func(s *step) { s.warnedBy("ztunnel/warning", skew.ZTunnelDrain) })
 		w.works("rolled back", func(s *step) {
 			s.do("ztunnel/undo")
 			s.settle()

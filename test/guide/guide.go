@@ -33,8 +33,9 @@ type Step struct {
 	ID string
 	// Commands are as printed, for bash.
 	Commands string
-	// Output is what they print, where the page shows it.
+	// Output is what they print, where the page shows it: Shows.
 	Output string
+	Shows  bool
 	// Line is that of the comment.
 	Line int
 }
@@ -56,12 +57,17 @@ func (p *Page) Step(id string) (Step, error) {
 
 // Read reads the page of this checkout.
 func Read() (*Page, error) {
-	_, file, _, _ := runtime.Caller(0)
-	data, err := os.ReadFile(filepath.Join(filepath.Dir(file), "..", "..", filepath.FromSlash(Path)))
+	data, err := os.ReadFile(file())
 	if err != nil {
 		return nil, fmt.Errorf("reading the guide: %w", err)
 	}
 	return Parse(string(data))
+}
+
+// file is where the page of this checkout is.
+func file() string {
+	_, source, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(source), "..", "..", filepath.FromSlash(Path))
 }
 
 // Parse reads a page. Its errors name the line.
@@ -118,6 +124,7 @@ func (s *scanner) step() error {
 		return err
 	}
 	if s.at < len(s.lines) && s.lines[s.at] == fence+"text" {
+		step.Shows = true
 		if step.Output, err = s.block(); err != nil {
 			return err
 		}

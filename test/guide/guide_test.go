@@ -26,7 +26,7 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Step{
-		{ID: "a/one", Commands: "kubectl get pods\n\nkubectl get ns\n", Output: "NAME\n", Line: 2},
+		{ID: "a/one", Commands: "kubectl get pods\n\nkubectl get ns\n", Output: "NAME\n", Shows: true, Line: 2},
 		{ID: "a/two", Commands: "true\n", Line: 15},
 	}
 	if diff := cmp.Diff(want, page.Steps); diff != "" {

@@ -57,7 +57,7 @@ func StartInstallation(ctx context.Context, log io.Writer, definitions ...fs.FS)
 		return nil, fmt.Errorf("making a work folder: %w", err)
 	}
 	progress(log, "building the router and helm")
-	binary, err := buildRouter(ctx, i.dir, nil)
+	binary, err := Build(ctx, i.dir, nil)
 	if err != nil {
 		return nil, err
 	}

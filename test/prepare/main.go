@@ -17,13 +17,13 @@ import (
 )
 
 func main() {
-	workloads := flag.Bool("workloads", false, "also build kube-controller-manager, kube-scheduler, kwok, Prometheus and promtool")
+	workloads := flag.Bool("workloads", false, "also build kube-controller-manager, kube-scheduler, kwok, kubectl, Prometheus and promtool")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := cluster.Build(ctx, os.Stderr)
 	if err == nil && *workloads {
-		err = errors.Join(cluster.BuildWorkloads(ctx, os.Stderr), prometheus(ctx))
+		err = errors.Join(cluster.BuildWorkloads(ctx, os.Stderr), tools(ctx))
 	}
 	if err == nil {
 		_, err = local.Helm(ctx)
@@ -35,8 +35,9 @@ func main() {
 	}
 }
 
-// prometheus is what the tests judge alerts, metrics and the dashboard with.
-func prometheus(ctx context.Context) error {
-	_, err := local.BuildPrometheus(ctx)
-	return err
+// tools are kubectl, which carries out procedures, and Prometheus and promtool, which judge alerts, metrics and the dashboard.
+func tools(ctx context.Context) error {
+	_, kubectl := cluster.Tool(ctx, "tools/controlplane", "k8s.io/kubernetes/cmd/kubectl")
+	_, prometheus := local.BuildPrometheus(ctx)
+	return errors.Join(kubectl, prometheus)
 }

@@ -70,6 +70,7 @@ type fields struct {
 
 type defaults struct {
 	Unit       string     `json:"unit"`
+	Decimals   *int       `json:"decimals,omitempty"`
 	Min        *float64   `json:"min,omitempty"`
 	Max        *float64   `json:"max,omitempty"`
 	Thresholds thresholds `json:"thresholds"`
@@ -158,6 +159,9 @@ func (p panel) graph(id int, at grid) graph {
 	g.FieldConfig = fields{Defaults: defaults{Unit: p.unit, Thresholds: thresholds{"absolute", []step{{"green", nil}}}}, Overrides: []any{}}
 	if p.red != nil {
 		g.FieldConfig.Defaults.Thresholds.Steps = append(g.FieldConfig.Defaults.Thresholds.Steps, step{"red", p.red})
+	}
+	if p.kind == "stat" && p.unit == "short" {
+		g.FieldConfig.Defaults.Decimals = new(0) // an increase is extrapolated, and nobody refuses a tenth of a pod
 	}
 	if p.kind == "timeseries" || p.kind == "bargauge" {
 		g.FieldConfig.Defaults.Min = new(0.0)

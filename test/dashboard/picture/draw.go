@@ -76,7 +76,7 @@ func (f frame) y(value float64) float64 {
 func (a answered) graph(w, h int) string {
 	f := frame{
 		left: 58, top: 34, right: float64(w) - 26, bottom: float64(h) - 76,
-		from: a.window.From, length: a.window.To.Sub(a.window.From), most: ceiling(a.highest()),
+		from: a.window.From, length: a.window.To.Sub(a.window.From), most: a.ceiling(),
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg style="position:absolute;left:0;top:0" width="%d" height="%d">`, w, h)
@@ -137,6 +137,18 @@ func (a answered) highest() float64 {
 		}
 	}
 	return most
+}
+
+// ceiling is where the axis of a graph ends.
+func (a answered) ceiling() float64 {
+	highest, unit := a.highest(), 1.0
+	if a.FieldConfig.Defaults.Unit == "bytes" {
+		unit = 1 << 10
+		if highest >= 1<<20 {
+			unit = 1 << 20
+		}
+	}
+	return unit * ceiling(highest/unit)
 }
 
 // ceiling is the next number above the value that a quarter of is round.

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -86,18 +88,18 @@ func watch(ctx context.Context) (drawn []answered, err error) {
 	return ask(ctx, d.Prometheus, dashboard.Window{From: began, To: until, Step: time.Second})
 }
 
-// halfWay is in the middle of the time for which half of the workloads are sent to the new revision.
+// halfWay is when most workloads wait for their restart, while half of them are sent to the new revision.
 func halfWay(ctx context.Context, p *local.Prometheus, began time.Time) (time.Time, error) {
-	const share = "max(istio_revision_router_tag_rollout_percent) == 50"
-	found, err := p.QueryRange(ctx, share, began, time.Now(), time.Second)
+	const waiting = "sum(istio_revision_router_mesh_workloads_to_restart) and max(istio_revision_router_tag_rollout_percent) == 50"
+	found, err := p.QueryRange(ctx, waiting, began, time.Now(), time.Second)
 	if err != nil {
 		return time.Time{}, err
 	}
 	if len(found) != 1 || len(found[0].Points) == 0 {
 		return time.Time{}, errors.New("the demo never sent half of the workloads to the new revision")
 	}
-	points := found[0].Points
-	return points[len(points)/2].At, nil
+	most := slices.MaxFunc(found[0].Points, func(a, b local.Point) int { return cmp.Compare(a.Value, b.Value) })
+	return most.At, nil
 }
 
 // ask puts the queries of all panels.

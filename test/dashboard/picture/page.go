@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"html"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -86,6 +87,9 @@ func (a answered) body(w, h int) string {
 		return a.gauge(w, h)
 	}
 	value := a.series[0].last()
+	if a.FieldConfig.Defaults.Decimals != nil {
+		value = math.Round(value) // no panel has any but 0
+	}
 	return fmt.Sprintf("<div class=\"big\" style=\"font-size:38px;color:%s\">%s</div>", a.colour(value), a.format(value))
 }
 

@@ -130,7 +130,7 @@ func (w *world) interrupted() outcome {
 		w.t.Errorf("interrupted, it ended with code %d and %+v", got.code, last)
 	}
 	if last.Done < 30 || last.Done+last.UnderWay+last.Waiting != total || last.SecondsLeft == 0 {
-		w.t.Errorf("interrupted, it counts %+v", last)
+		w.t.Errorf("interrupted, it counts %+v; left: %q", last, got.reasons("Left"))
 	}
 	return got
 }
@@ -143,7 +143,7 @@ func (w *world) resumed(first outcome) outcome {
 		w.t.Errorf("what was under way is not waited for: %q", got.of("Adopted"))
 	}
 	if got.code != 1 || !slices.Equal(got.of("Failed"), []string{team(failingTeam) + "/" + failing}) || got.last().Waiting == 0 {
-		w.t.Errorf("it ended with code %d, %q failed, and %+v", got.code, got.of("Failed"), got.last())
+		w.t.Errorf("it ended with code %d and %+v; failed: %q; left: %q", got.code, got.last(), got.reasons("Failed"), got.reasons("Left"))
 	}
 	failed := slices.IndexFunc(got.events, func(e told) bool { return e.Event == "Failed" })
 	for _, e := range got.events[failed:] {
@@ -181,7 +181,7 @@ func (w *world) mend() {
 func (w *world) left(got outcome) {
 	w.t.Helper()
 	if got.code != 1 || !slices.Equal(got.of("Left"), []string{team(refusedTeam) + "/" + refused}) || got.last().Done != got.last().Total-1 {
-		w.t.Errorf("it ended with code %d, %q left, and %+v", got.code, got.of("Left"), got.last())
+		w.t.Errorf("it ended with code %d and %+v; left: %q; failed: %q", got.code, got.last(), got.reasons("Left"), got.reasons("Failed"))
 	}
 	for _, e := range got.events {
 		if e.Event == "Left" && !strings.Contains(e.Message, "out of fashion") {

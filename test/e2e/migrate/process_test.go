@@ -43,6 +43,17 @@ func (o outcome) of(event string) []string {
 	return names
 }
 
+// reasons are the workloads of one kind of event with what was said about them.
+func (o outcome) reasons(event string) []string {
+	var lines []string
+	for _, e := range o.events {
+		if e.Event == event {
+			lines = append(lines, e.workload()+": "+e.Message)
+		}
+	}
+	return lines
+}
+
 func (o outcome) last() told { return o.events[len(o.events)-1] }
 
 // migrate runs the command. interrupt tells after each event whether Ctrl-C is pressed.
