@@ -15,15 +15,15 @@
 //	w.router("a skipped minor is refused", func(s *step) {...})  // what the router adds: fails without it
 //
 // Where a case of the first kind fails, the procedure ends. One of the second kind leaves the mesh as the cases after it
-// expect whether it fails or not: what its commands changed is put back where it failed (package file restore_test.go). It must
+// expect whether it fails or not: what its commands changed is put back where it failed (restore_test.go). It must
 // not pass for want of a router, and it must not wait for long until it fails for want of one: first what a command brings
 // about in any case, then what only the router does, without waiting.
 //
 // Within a case:
 //
 //	s.do("inplace/update")                      // the page's block of that name; it has to succeed, and print what the page shows
-//	s.refused("inplace/skip", skew.RuleInPlaceStep) // it is refused by that rule, with the words that the page shows
-//	s.heal("inplace/skip", skew.RuleInPlaceStep)    // the same; then the commands of the refusal are carried out until it passes
+//	s.refused("inplace/skip", skew.InPlaceStep) // it is refused by that rule, with the words that the page shows
+//	s.heal("inplace/skip", skew.InPlaceStep)    // the same; then the commands of the refusal are carried out until it passes
 //	s.sh("kubectl ...")                         // a command that is none of the page's
 //	s.until("what", func(ctx) error {...})      // waits for a condition
 //
@@ -44,5 +44,5 @@
 // # Without the router
 //
 // With ROUTER=off nothing is installed, and every case of the second kind fails. go run ./test/e2e/withoutrouter holds that
-// against each of them. In forward mode nothing injects without the router, so that all cases there are of the second kind.
+// against each of them. In forward mode nothing injects without the router: there a case of the first kind must not ask for sidecars.
 package e2e

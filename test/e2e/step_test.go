@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/revision-router/revision-router/routing/skew"
 	"github.com/revision-router/revision-router/test/guide"
@@ -18,9 +19,18 @@ import (
 type step struct {
 	*testing.T
 	*world
+	name string
 }
 
-// Both have a method of these names; those of the case are meant.
+// patience is how long a condition may take. What only the router brings about does not come without it.
+func (s *step) patience() time.Duration {
+	if routerOff() && strings.HasPrefix(s.name, routerCase) {
+		return 5 * time.Second
+	}
+	return patience
+}
+
+// must is that of the case, as both have one.
 func (s *step) must(err error) {
 	s.Helper()
 	if err != nil {
@@ -30,7 +40,9 @@ func (s *step) must(err error) {
 
 func (s *step) until(what string, holds func(context.Context) error) {
 	s.Helper()
-	s.world.until(s.T, what, holds)
+	if err := awaitEvery(s.Context(), 50*time.Millisecond, s.patience(), holds); err != nil {
+		s.Fatalf("waiting until %s: %v", what, err)
+	}
 }
 
 // block is a block of the page, which counts as carried out.

@@ -86,29 +86,37 @@ func TestProcedureTagForward(t *testing.T) {
 		w.works("install", func(s *step) {
 			s.do("forward/install")
 			s.do("tag/workloads")
+		})
+		w.router("pods have the sidecar that the tag means", func(s *step) {
 			s.sidecars("bookinfo", oldRevision, oldVersion)
 			s.recorded("bookinfo", oldRevision, oldVersion)
 		})
-		w.router("the new istiod does not start, and restarts keep the old revision", func(s *step) {
+		w.works("interrupted: the new istiod does not start, and the tag leads there", func(s *step) {
 			w.breakDown(sail.Istiod, newVersion)
 			s.sh(`kubectl patch istio default --type=merge -p '{"spec":{"version":"v1.30.3"}}'`)
 			s.sh("kubectl wait --for=jsonpath='{.status.istioRevision}'=default-v1-30-3 istiorevisiontag/default --timeout=1m")
+		})
+		w.router("interrupted: restarts keep the old revision", func(s *step) {
 			s.do("forward/held")
 			s.do("forward/held-status")
 			s.sidecars("bookinfo", oldRevision, oldVersion)
 		})
-		w.router("who names the new revision waits", func(s *step) {
+		w.router("interrupted: who names the new revision waits", func(s *step) {
 			s.do("forward/named")
 			s.podsRefused("shop", "cart")
 			s.do("forward/named-why")
 		})
-		w.router("so it is with a router that starts now", func(s *step) {
+		w.router("interrupted: so it is with a router that starts now", func(s *step) {
 			s.restartRouter()
 			s.do("forward/held")
 			s.sidecars("bookinfo", oldRevision, oldVersion)
 		})
-		w.router("once it is ready, pods follow on restart", func(s *step) {
+		w.works("it is repaired", func(s *step) {
 			w.repair(sail.Istiod, newVersion)
+			s.sh("kubectl wait --for=create deployment/istiod-default-v1-30-3 -n istio-system --timeout=1m")
+			s.sh("kubectl rollout status deployment/istiod-default-v1-30-3 -n istio-system --timeout=2m")
+		})
+		w.router("pods follow on restart, once the new istiod is ready", func(s *step) {
 			s.injects("bookinfo", newRevision, newVersion)
 			s.do("forward/restart")
 			s.sidecars("bookinfo", newRevision, newVersion)

@@ -113,13 +113,9 @@ func (w *world) start() {
 	w.must(w.platform.install(w.t.Context(), values))
 }
 
-// works is a case that holds with the router and, in guard mode, without it. What comes after it depends on it.
+// works is a case that holds with the router and without it. What comes after it depends on it.
 func (w *world) works(name string, do func(*step)) {
 	w.t.Helper()
-	if w.procedure.mode == forwarding {
-		w.router(name, do) // nothing else injects
-		return
-	}
 	w.row.works++
 	if !w.check(name, do) {
 		w.t.Fatalf("%s failed, and the rest depends on it", name)
@@ -142,7 +138,7 @@ func (w *world) router(name string, do func(*step)) {
 func (w *world) check(name string, do func(*step)) bool {
 	w.t.Helper()
 	w.row.progress("%s", name)
-	passed := w.t.Run(name, func(t *testing.T) { do(&step{T: t, world: w}) })
+	passed := w.t.Run(name, func(t *testing.T) { do(&step{T: t, world: w, name: name}) })
 	if !passed {
 		w.row.failed++
 		w.row.failedNames = append(w.row.failedNames, name)
@@ -165,14 +161,6 @@ func (w *world) repair(c sail.Component, version string) {
 func lastLines(text string, n int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
-}
-
-// until waits for a condition, which says what is missing.
-func (w *world) until(t *testing.T, what string, holds func(context.Context) error) {
-	t.Helper()
-	if err := awaitEvery(t.Context(), 50*time.Millisecond, patience, holds); err != nil {
-		t.Fatalf("waiting until %s: %v", what, err)
-	}
 }
 
 // awaitEvery tries every so often, for so long.
