@@ -88,6 +88,10 @@ func (m *Manager) Status(ctx context.Context) (Status, error) {
 		looker.leaf = last.state.Leaf
 	}
 	seen, err := looker.observe(ctx)
+	// While a rotation goes on, the replicas write the Secret again and again: who asks looks again, as they do.
+	for conflicts := 0; errors.Is(err, errConflict) && conflicts < maxConflicts; conflicts++ {
+		seen, err = looker.observe(ctx)
+	}
 	if err != nil {
 		err = fmt.Errorf("look at the serving certificate and its CA: %w", err)
 	}

@@ -29,8 +29,9 @@ const (
 	lookInterval = 500 * time.Millisecond
 	// headerTimeout bounds what one caller can hold up.
 	headerTimeout = 10 * time.Second
-	// drain is how long requests under way have to end.
-	drain = 10 * time.Second
+	// leave is how long it serves on when it is told to stop, until everybody knows that it leaves, drain how long requests
+	// under way then have to end. An injector that refuses pods would say nothing about the router.
+	leave, drain = 5 * time.Second, 10 * time.Second
 	// annotationReady is that of test/cluster.
 	annotationReady = "cluster.test/ready"
 	// namespaceFile is where the kubelet tells a pod its namespace.
@@ -93,6 +94,9 @@ func (d *discovery) serve(ctx context.Context) error {
 		case err := <-failed:
 			return fmt.Errorf("serve: %w", err)
 		case <-ctx.Done():
+			left := time.NewTimer(leave)
+			defer left.Stop()
+			<-left.C
 			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 			defer cancel()
 			return errors.Join(webhooks.Shutdown(closing), ready.Close())
