@@ -117,7 +117,7 @@ func TestImage(t *testing.T) {
 		args []string
 		want string
 	}{
-		"the tag is the chart's appVersion": {want: "revision-router:0.1.0"},
+		"the tag is the chart's appVersion": {want: "revision-router:0.2.0"},
 		"a tag that looks like a number stays as it is written": {
 			args: []string{"--set-string", "image.tag=1.10"}, want: "revision-router:1.10",
 		},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -20,7 +21,7 @@ func TestAvailability(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := render(t, args...)
 			deployment := one[*appsv1.Deployment](t, r)
-			replicas := int(*deployment.Spec.Replicas)
+			replicas := fewest(t, r)
 			budgets := all[*policyv1.PodDisruptionBudget](r)
 			if (len(budgets) == 1) != (replicas > 1) {
 				t.Errorf("%d budgets for %d replicas", len(budgets), replicas)
@@ -51,6 +52,15 @@ func TestAvailability(t *testing.T) {
 	if strategy.MaxUnavailable.IntValue() != 0 || strategy.MaxSurge.IntValue() != 1 {
 		t.Errorf("roll-out %v, want none unavailable and one more", strategy)
 	}
+}
+
+// fewest is how many pods there are at least, of the Deployment or of what scales it.
+func fewest(t *testing.T, r release) int {
+	t.Helper()
+	if scalers := all[*autoscalingv2.HorizontalPodAutoscaler](r); len(scalers) > 0 {
+		return int(*scalers[0].Spec.MinReplicas)
+	}
+	return int(*one[*appsv1.Deployment](t, r).Spec.Replicas)
 }
 
 func seconds(t *testing.T, r release, flag string) time.Duration {

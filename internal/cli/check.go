@@ -28,9 +28,9 @@ in the examples.
 
 With --filename the mesh is read from files and no cluster is needed. The rules look at Istio, IstioRevision,
 IstioRevisionTag, IstioCNI, ZTunnel, Namespace, Gateway, GatewayClass, Service, ServiceEntry, WorkloadEntry,
-HTTPRoute and AuthorizationPolicy, and at what runs: pods, the Deployments of istiod and the DaemonSets of IstioCNI and ZTunnel, with their
-status. Without any status, as in a Git repository, what is declared is taken for what runs. Without
---filename the cluster of the current kubeconfig context is read.
+HTTPRoute and AuthorizationPolicy, and at what runs: pods, the Deployments of istiod and the DaemonSets of IstioCNI
+and ZTunnel, with their status. Without any status, as in a Git repository, what is declared is taken for what runs.
+Without --filename the cluster of the current kubeconfig context is read.
 
 The rules and their levels are those of the webhook with the default policy, or with that of --policy. The
 annotation revision-router.io/override: <reason> on an object turns its denials into warnings.

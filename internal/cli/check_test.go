@@ -110,13 +110,15 @@ func TestCheckPrintsTheDocumentedJSON(t *testing.T) {
 func TestCheckAdmitsWhatFollowsOnceItRuns(t *testing.T) {
 	t.Parallel()
 	before := readText(t, meshes+"ambient-inplace.json")
-	raised := afterTheOperator(t, before)
+	raised := afterTheOperator(t, before, "Istio", "IstioRevision", "Deployment")
+	followed := afterTheOperator(t, raised, "IstioCNI", "istio-cni-node")
 	for name, tc := range map[string]struct {
 		mesh string
 		want []string
 	}{
-		"while the old one runs": {before, []string{"true", "false", "false"}},
-		"once the new one runs":  {raised, []string{"true", "true", "true"}},
+		"while the old one runs":  {before, []string{"true", "false", "false"}},
+		"once the new one runs":   {raised, []string{"true", "true", "false"}},
+		"once IstioCNI does, too": {followed, []string{"true", "true", "true"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -133,19 +135,22 @@ func TestCheckAdmitsWhatFollowsOnceItRuns(t *testing.T) {
 	}
 }
 
-// afterTheOperator is the mesh once the operator has raised istiod.
-func afterTheOperator(t *testing.T, mesh string) string {
+// afterTheOperator is the mesh once the operator has raised the objects of these kinds or names.
+func afterTheOperator(t *testing.T, mesh string, of ...string) string {
 	t.Helper()
 	var list unstructured.UnstructuredList
 	if err := list.UnmarshalJSON([]byte(mesh)); err != nil {
 		t.Fatal(err)
 	}
 	for _, o := range list.Items {
+		if !slices.Contains(of, o.GetKind()) && !slices.Contains(of, o.GetName()) {
+			continue
+		}
 		var err error
 		switch o.GetKind() {
-		case "Istio", "IstioRevision":
+		case "Istio", "IstioRevision", "IstioCNI":
 			err = unstructured.SetNestedField(o.Object, "v1.30.3", "spec", "version")
-		case "Deployment":
+		case "Deployment", "DaemonSet":
 			err = unstructured.SetNestedField(o.Object, "1.30.3", "metadata", "labels", "app.kubernetes.io/version")
 		}
 		if err != nil {

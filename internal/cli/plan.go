@@ -30,9 +30,9 @@ updated in place, or where IstioCNI or ZTunnel would fit no version otherwise, a
 mesh where that is in the way. A version that is lower than the present one is a plan of the way back.
 
 --strategy uses another update strategy than the Istio has so far. --tag has the namespaces, Gateways and pods that
-name a revision name a revision tag instead, which is created where it does not exist. --drain says what becomes of connections
-through ZTunnel: grace gives them time, ondelete has every node emptied first. Without it ZTunnel stays as it is
-configured.
+name a revision name a revision tag instead, which is created where it does not exist. --drain says what becomes of
+connections through ZTunnel: grace gives them time, ondelete has every node emptied first. Without it ZTunnel stays
+as it is configured.
 
 The versions to go through are the newest patches of those that --available lists, or else that the Istio
 CustomResourceDefinition of the cluster or the files allows. Where neither is known they are aliases, such as

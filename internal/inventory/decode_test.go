@@ -115,7 +115,13 @@ func TestDecode(t *testing.T) {
 		"an IstioRevisionTag with a rollout that means nothing": {
 			schema.GroupKind{Group: sailGroup, Kind: "IstioRevisionTag"},
 			`{"metadata":{"name":"t","annotations":{"revision-router.io/rollout":"r=110"}}}`,
-			skew.Tag{Tag: routing.Tag{Name: "t", Origin: routing.Sail}, Share: present("r=110")},
+			skew.Tag{
+				Tag: routing.Tag{
+					Name: "t", Origin: routing.Sail,
+					RolloutProblem: `read rollout "r=110": the percentage has to be a whole number from 0 to 100, without sign, leading zeros or %`,
+				},
+				Share: present("r=110"),
+			},
 		},
 		"an IstioCNI that is ambient by a value": {
 			schema.GroupKind{Group: sailGroup, Kind: "IstioCNI"},
