@@ -51,9 +51,10 @@ func newInstalledChanges(t *testing.T) *changes {
 	c.must(err)
 	chart, err := site.Package(t.Context())
 	c.must(err)
+	// One replica: of two one may hear of a pod later, and a change that the first was seen to refuse would pass.
 	_, err = site.Helm(t.Context(), append([]string{
 		"install", charts.Name, chart, "--namespace", charts.Name, "--create-namespace", "--wait", "--timeout", "3m",
-		"--set", "changes.failurePolicy=Fail",
+		"--set", "changes.failurePolicy=Fail", "--set", "replicaCount=1",
 	}, site.Values()...)...)
 	c.must(err)
 	c.awaitValidation()

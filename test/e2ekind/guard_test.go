@@ -28,14 +28,11 @@ const (
 )
 
 // chartValues are three replicas, of which one may run beside the API server: the nodes are one control plane and two
-// workers. These nodes have no zone, and the scheduler passes over a node that lacks the label of any constraint, so that
-// zones are left out. The metrics may be read by anybody, so that these tests can.
+// workers. The metrics may be read by anybody, so that these tests can.
 func chartValues(more ...string) []string {
 	values := []string{
 		"replicaCount=3", "networkPolicy.enabled=true", "networkPolicy.metricsFrom[0].ipBlock.cidr=0.0.0.0/0",
 		"tolerations[0].key=node-role.kubernetes.io/control-plane", "tolerations[0].operator=Exists", "tolerations[0].effect=NoSchedule",
-		"topologySpreadConstraints[0].topologyKey=kubernetes.io/hostname", "topologySpreadConstraints[0].maxSkew=1",
-		"topologySpreadConstraints[0].whenUnsatisfiable=ScheduleAnyway",
 	}
 	return []string{"--set", strings.Join(append(values, more...), ",")}
 }
