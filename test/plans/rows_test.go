@@ -1,0 +1,132 @@
+package plans
+
+import "time"
+
+// row is a mesh and what a plan has to make of it. In its texts REV stands for the revision that the mesh begins with.
+type row struct {
+	strategy, from, to string
+	// ambient: IstioCNI, ZTunnel, a namespace without sidecars and a waypoint in it; cni: IstioCNI alone.
+	ambient, cni bool
+	// labels of the namespaces bookinfo and more, whose pods get sidecars; of none where it is empty.
+	labels string
+	// pods are labels of the pods in the namespace plain, which has no label.
+	pods string
+	// objects come before the namespaces, gateways after them.
+	objects, gateways []string
+	args              []string
+	// steps is the length of the plan, revision the one that it ends with.
+	steps    int
+	revision string
+	// stray: each step is left alone once its command has run, and a new plan has to wait for what is under way.
+	stray bool
+	// undo: each step is taken back, and done again.
+	undo bool
+	// prepare makes the mesh something else before the plan.
+	prepare string
+}
+
+const (
+	byRevision = "istio.io/rev=REV"
+	byTag      = "istio.io/rev=prod"
+	injection  = "istio-injection=enabled"
+	grace      = time.Second // until the operator deletes a revision that nothing uses
+)
+
+// guideRows are the procedures of the update guide.
+func guideRows() map[string]row {
+	return map[string]row{
+		"2.2.3 and 4.1.1: in place by a patch, with IstioCNI": {
+			strategy: "InPlace", from: "v1.24.3", to: "v1.24.4", cni: true, labels: injection, steps: 3, revision: "default", undo: true,
+		},
+		"2.2.3: in place by a minor": {
+			strategy: "InPlace", from: "v1.29.6", to: "v1.30.3", labels: byRevision, steps: 2, revision: "default", stray: true,
+		},
+		"2.3.3: a second revision and new labels": {
+			strategy: "RevisionBased", from: "v1.24.3", to: "v1.24.4", cni: true, labels: byRevision, steps: 4,
+			revision: "default-v1-24-4", undo: true,
+		},
+		"2.3.5: a second revision and a tag that follows": {
+			strategy: "RevisionBased", from: "v1.24.3", to: "v1.24.4", cni: true, labels: injection,
+			objects: []string{tag("default", "Istio", "default")}, steps: 3, revision: "default-v1-24-4", stray: true,
+		},
+		"3.1 and 3.2: ambient in place, with a waypoint, also of another namespace (3.6)": {
+			strategy: "InPlace", from: "v1.29.6", to: "v1.30.3", ambient: true, gateways: []string{waypoint("shop", ""), ingress("")},
+			steps: 3, revision: "default", undo: true,
+		},
+		"3.3: ambient with a second revision, and waypoints that name theirs": {
+			strategy: "RevisionBased", from: "v1.29.6", to: "v1.30.3", ambient: true,
+			gateways: []string{waypoint("shop", "REV"), ingress("REV")}, steps: 5, revision: "default-v1-30-3", undo: true,
+		},
+		"3.7.1: a grace period for ZTunnel": {
+			strategy: "InPlace", from: "v1.29.6", to: "v1.30.3", ambient: true, labels: injection, args: []string{"--drain", "grace"},
+			steps: 5, revision: "default", undo: true,
+		},
+		"3.7.2: ZTunnel node by node": {
+			strategy: "InPlace", from: "v1.29.6", to: "v1.30.3", ambient: true, labels: injection, args: []string{"--drain", "ondelete"},
+			steps: 6, revision: "default", undo: true,
+		},
+	}
+}
+
+// climbs go from 1.24 to 1.28.
+func climbs() map[string]row {
+	prod := []string{tag("prod", "Istio", "default")}
+	return map[string]row{
+		"in place": {
+			strategy: "InPlace", cni: true, labels: injection, steps: 12, revision: "default",
+		},
+		"in place, ambient": {
+			strategy: "InPlace", ambient: true, labels: injection, gateways: []string{waypoint("shop", "")}, steps: 16, revision: "default",
+		},
+		"revisions and labels": {
+			strategy: "RevisionBased", cni: true, labels: byRevision, steps: 16, revision: "default-v1-28-5",
+		},
+		"revisions and labels, ambient": {
+			strategy: "RevisionBased", ambient: true, labels: byRevision, gateways: []string{waypoint("shop", "REV")}, steps: 24,
+			revision: "default-v1-28-5",
+		},
+		"revisions and a tag": {
+			strategy: "RevisionBased", cni: true, labels: byTag, objects: prod, steps: 12, revision: "default-v1-28-5",
+		},
+		"revisions and a tag, ambient": {
+			strategy: "RevisionBased", ambient: true, labels: byTag, objects: prod, gateways: []string{waypoint("shop", "prod")}, steps: 16,
+			revision: "default-v1-28-5",
+		},
+		"revisions at once, where nothing is squeezed": {
+			strategy: "RevisionBased", labels: byRevision, steps: 3, revision: "default-v1-28-5",
+		},
+	}
+}
+
+// otherRows are meshes that the guide does not speak of.
+func otherRows() map[string]row {
+	return map[string]row{
+		"everything that can name a revision": {
+			strategy: "RevisionBased", from: "v1.29.6", to: "v1.30.3", labels: byRevision, pods: byRevision,
+			objects: []string{tag("canary", "IstioRevision", "REV")}, gateways: []string{ingress("REV")}, steps: 6, revision: "default-v1-30-3",
+			undo: true,
+		},
+		"pods alone name a revision": {
+			strategy: "RevisionBased", from: "v1.29.6", to: "v1.30.3", cni: true, pods: byRevision, steps: 3, revision: "default-v1-30-3",
+			stray: true,
+		},
+		"from in place to revisions with the tag default": {
+			strategy: "InPlace", from: "v1.29.6", to: "v1.30.3", labels: injection,
+			args:  []string{"--strategy", "RevisionBased", "--tag", "default"},
+			steps: 5, revision: "default-v1-30-3", undo: true,
+		},
+		"back to an earlier minor": {
+			strategy: "RevisionBased", from: "v1.30.3", to: "v1.29.6", cni: true, labels: byRevision, steps: 4, revision: "default-v1-29-6",
+		},
+		"one of two Istios, where IstioCNI has to stay": {
+			strategy: "RevisionBased", from: "v1.29.6", to: "v1.30.3", cni: true, labels: byRevision,
+			objects: []string{secondIstio()}, args: []string{"--istio", "default"}, steps: 3, revision: "default-v1-30-3",
+		},
+		"proxies that lag are restarted first": {
+			strategy: "InPlace", from: "v1.28.5", to: "v1.30.3", labels: injection, steps: 3, revision: "default",
+			prepare: `kubectl patch istio default --type=merge -p '{"spec":{"version":"v1.29.6"}}'
+kubectl wait --for=jsonpath='{.metadata.labels.app\.kubernetes\.io/version}'=1.29.6 deployment/istiod -n istio-system --timeout=1m
+kubectl rollout status deployment/istiod -n istio-system --timeout=1m`,
+		},
+	}
+}
