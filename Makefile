@@ -28,11 +28,21 @@ test: ## Run every test: unit, oracle, and the handlers on a real kube-apiserver
 	go test -timeout 30m ./...
 	cd test/istio && go test -count=1 # without a package list it prints how many combinations were compared
 	cd tools/kind && go test -count=1 ./...
+	cd tools/sarif && go test -count=1 ./...
 
 .PHONY: e2e
-e2e: ## Run the end-to-end tests against $KUBECONFIG, or a local control plane
-	go run ./test/prepare
-	go test -count=1 -v -tags=e2e ./test/e2e/...
+e2e: ## Carry out the procedures of the update guide end to end, and more; with ROUTER=off without the router, to see them fail
+	go run ./test/prepare --workloads
+	ROUTER=$(ROUTER) go test -count=1 -v -timeout 40m -tags=e2e $(if $(filter off,$(ROUTER)),-run '^TestProcedure') ./test/e2e
+
+.PHONY: e2e-proof
+e2e-proof: ## Carry them out without the router, and check that every case that is the router's fails
+	go run ./test/prepare --workloads
+	go run ./test/e2e/withoutrouter
+
+.PHONY: e2e-kind
+e2e-kind: ## Run what only a real cluster shows, in a kind cluster (KEEP=1 keeps it); needs a Docker Engine
+	go run ./test/kind/run
 
 .PHONY: chaos
 chaos: ## Break routers in every way under load and count the pods that got a wrong answer (14 minutes)
@@ -48,12 +58,20 @@ chaos-short: ## The same with fewer and shorter breakages, as CI runs it (4 minu
 build: ## Build bin/router
 	go build -trimpath -o bin/router ./cmd/router
 
+.PHONY: plugin
+plugin: ## Build bin/kubectl-revision_router with its completion: on the PATH, it is kubectl revision-router
+	go build -trimpath -o bin/kubectl-revision_router ./cmd/router
+	cp cmd/router/plugin/kubectl_complete-revision_router bin/
+
 # The image's names, folder and time. The time is the commit's, so that the same commit gives the same layers.
 IMAGE ?= revision-router:dev
 IMAGE_DIR ?= bin/image
 IMAGE_FLAGS ?=
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 GOARCH ?= $(shell go env GOARCH)
+IMAGE_ARGS = --build-arg VERSION=$$(git describe --tags --always --dirty 2>/dev/null || echo dev) \
+  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+  --build-arg CREATED=$$(TZ=UTC date -d @$(SOURCE_DATE_EPOCH) +%Y-%m-%dT%H:%M:%SZ)
 
 .PHONY: image-files
 image-files: ## Build what the image holds, a static binary and its bill of materials, into bin/image
@@ -66,16 +84,27 @@ image-files: ## Build what the image holds, a static binary and its bill of mate
 
 .PHONY: image
 image: image-files ## Build the container image revision-router:dev; needs a Docker Engine
-	docker build $(IMAGE_FLAGS) --file Dockerfile --tag $(IMAGE) \
-	  --build-arg VERSION=$$(git describe --tags --always --dirty 2>/dev/null || echo dev) \
-	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
-	  --build-arg CREATED=$$(TZ=UTC date -d @$(SOURCE_DATE_EPOCH) +%Y-%m-%dT%H:%M:%SZ) \
-	  $(IMAGE_DIR)
+	docker build $(IMAGE_FLAGS) --file Dockerfile --tag $(IMAGE) $(IMAGE_ARGS) $(IMAGE_DIR)
+
+.PHONY: image-push
+image-push: ## Build the image for both platforms and push it as $IMAGE; needs docker buildx
+	for arch in amd64 arm64; do \
+	  $(MAKE) image-files IMAGE_DIR=bin/image-$$arch GOARCH=$$arch; \
+	  docker buildx build --platform linux/$$arch --provenance=false --push --file Dockerfile --tag $(IMAGE)-$$arch $(IMAGE_ARGS) bin/image-$$arch; \
+	done
+	docker buildx imagetools create --tag $(IMAGE) $(IMAGE)-amd64 $(IMAGE)-arm64
 
 .PHONY: image-test
 image-test: ## Build the image twice, compare, and have a container of it answer /readyz; needs a Docker Engine
 	go run ./test/prepare
 	IMAGE_TEST=required go test -count=1 -v -timeout 15m ./test/image
+
+VERSION ?= $(shell git describe --tags 2>/dev/null)
+
+.PHONY: dist
+dist: ## Build the files of the release $VERSION into bin/dist: archives, chart, kubectl plugin, checksums
+	rm -rf bin/dist
+	go run ./tools/release -version '$(VERSION)' -out bin/dist
 
 .PHONY: fuzz
 fuzz: ## Fuzz the decoding of reviews for a minute
@@ -89,6 +118,13 @@ bench: ## Print the table of docs/benchmarks.md
 .PHONY: bench-forward
 bench-forward: ## Print the table of forward mode in docs/benchmarks.md (a minute and a half)
 	go test ./webhook -run TestForwardBenchmarkTable -v -table
+
+.PHONY: dashboard
+dashboard: ## Write the dashboard, and draw docs/images/dashboard.png from a demo under a real Prometheus; needs chromium
+	go run ./tools/dashboard charts/revision-router/files/dashboard.json
+	go run ./test/prepare --workloads
+	mkdir -p bin docs/images
+	go run ./test/dashboard/picture bin/dashboard.html docs/images/dashboard.png
 
 .PHONY: a11y
 a11y: ## Judge the page of router status in a browser, with axe-core; needs node, npm and chromium (a minute)

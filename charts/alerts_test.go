@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -16,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/revision-router/revision-router/charts"
-	"github.com/revision-router/revision-router/test/cluster"
+	"github.com/revision-router/revision-router/test/local"
 )
 
 // ruleFile is a file of alerts as Prometheus reads it.
@@ -58,22 +57,13 @@ func alertFile(t *testing.T) (text []byte, alerts map[string]alert) {
 	return text, alertsOf(file)
 }
 
-// promtool runs the program of $PROMTOOL, else the one that the nested module tools/promtool pins.
 func promtool(t *testing.T, args ...string) string {
 	t.Helper()
-	command := os.Getenv("PROMTOOL")
-	if command == "" {
-		built, err := cluster.Tool(t.Context(), "tools/promtool", "github.com/prometheus/prometheus/cmd/promtool")
-		if err != nil {
-			t.Fatal(err)
-		}
-		command = built
-	}
-	out, err := exec.CommandContext(t.Context(), command, args...).CombinedOutput()
+	out, err := local.Promtool(t.Context(), "", args...)
 	if err != nil {
-		t.Fatalf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		t.Fatal(err)
 	}
-	return string(out)
+	return out
 }
 
 const own = "istio_revision_router_"
@@ -155,6 +145,16 @@ func alertCases() map[string]fires {
 			"5m",
 			map[string]string{"revision": "a"},
 			"The injector of revision a does not answer. Pods that mean this revision cannot be created.",
+		},
+		"RevisionRouterInjectorNotReady": {
+			[]string{steady(`injector_ready_pods{revision="a"}`, "0"), steady(`mesh_workloads{revision="a",version="v1.29.6",role="Sidecar"}`, "3")},
+			[]string{
+				steady(`injector_ready_pods{revision="a"}`, "0"), steady(`injector_ready_pods{revision="b"}`, "2"),
+				steady(`mesh_workloads{revision="a",version="v1.29.6",role="Gateway"}`, "3"), steady(`mesh_workloads{revision="b",version="v1.30.3",role="Sidecar"}`, "3"),
+			},
+			"10m",
+			map[string]string{"revision": "a"},
+			"No pod of the istiod of revision a is ready. Pods that mean this revision cannot be created.",
 		},
 		"RevisionRouterOverlap": {
 			[]string{steady("injector_overlaps", "3")},

@@ -143,10 +143,14 @@ func (tc meshCase) object(t *testing.T) *unstructured.Unstructured {
 	return object
 }
 
-// createForReal waits for a resource that is defined and not yet served.
-func (tr trial) createForReal(tc meshCase) {
+func (tr trial) createForReal(tc meshCase) { tr.createNamed(tc, "default", nil) }
+
+// createNamed waits for a resource that is defined and not yet served.
+func (tr trial) createNamed(tc meshCase, name string, labels map[string]string) {
 	tr.t.Helper()
 	object, resource := tc.object(tr.t), tr.resource(tc)
+	object.SetName(name)
+	object.SetLabels(labels)
 	err := wait.PollUntilContextTimeout(tr.t.Context(), 20*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
 		_, err := resource.Create(ctx, object, metav1.CreateOptions{})
 		if apierrors.IsNotFound(err) {

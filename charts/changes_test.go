@@ -23,6 +23,8 @@ const (
 	meshChanges      = "mesh"
 	gatewayChanges   = "gateways"
 	namespaceChanges = "namespaces"
+	userChanges      = "users"
+	policyChanges    = "policies"
 )
 
 func changeEntry(t testing.TB, hook admissionregistrationv1.ValidatingWebhook) string {
@@ -107,6 +109,10 @@ func TestChangeValues(t *testing.T) {
 }
 
 func TestRulesOfChanges(t *testing.T) {
+	const (
+		network, security = "networking.istio.io", "security.istio.io"
+		gateways          = "gateway.networking.k8s.io"
+	)
 	rule := func(scope admissionregistrationv1.ScopeType, group string, versions, resources []string, verbs ...admissionregistrationv1.OperationType) []admissionregistrationv1.RuleWithOperations {
 		return []admissionregistrationv1.RuleWithOperations{{
 			Operations: verbs,
@@ -119,9 +125,16 @@ func TestRulesOfChanges(t *testing.T) {
 	want := map[string][]admissionregistrationv1.RuleWithOperations{
 		meshChanges: rule(admissionregistrationv1.ClusterScope, "sailoperator.io", []string{"v1", "v1alpha1"},
 			[]string{"istios", "istiorevisions", "istiorevisiontags", "istiocnis", "ztunnels"}, create, update, remove),
-		gatewayChanges: rule(admissionregistrationv1.NamespacedScope, "gateway.networking.k8s.io", []string{"v1", "v1beta1"},
+		gatewayChanges: rule(admissionregistrationv1.NamespacedScope, gateways, []string{"v1", "v1beta1"},
 			[]string{"gateways"}, create, update, remove),
 		namespaceChanges: rule(admissionregistrationv1.ClusterScope, "", []string{"v1"}, []string{"namespaces"}, create, update, remove),
+		userChanges: slices.Concat(
+			rule(admissionregistrationv1.NamespacedScope, "", []string{"v1"}, []string{"services"}, create, update),
+			rule(admissionregistrationv1.NamespacedScope, network, []string{"v1", "v1beta1", "v1alpha3"},
+				[]string{"serviceentries", "workloadentries"}, create, update)),
+		policyChanges: slices.Concat(
+			rule(admissionregistrationv1.NamespacedScope, security, []string{"v1", "v1beta1"}, []string{"authorizationpolicies"}, create, update),
+			rule(admissionregistrationv1.NamespacedScope, gateways, []string{"v1", "v1beta1"}, []string{"httproutes"}, create, update)),
 	}
 	got := map[string][]admissionregistrationv1.RuleWithOperations{}
 	for _, hook := range one[*admissionregistrationv1.ValidatingWebhookConfiguration](t, render(t)).Webhooks {
@@ -137,6 +150,8 @@ func TestKindsOfChangesAreThoseOfTheHandler(t *testing.T) {
 	kindOf := map[string]string{
 		"istios": "Istio", "istiorevisions": "IstioRevision", "istiorevisiontags": "IstioRevisionTag", "istiocnis": "IstioCNI",
 		"ztunnels": "ZTunnel", "gateways": "Gateway", "namespaces": "Namespace",
+		"services": "Service", "serviceentries": "ServiceEntry", "workloadentries": "WorkloadEntry",
+		"authorizationpolicies": "AuthorizationPolicy", "httproutes": "HTTPRoute",
 	}
 	for _, hook := range one[*admissionregistrationv1.ValidatingWebhookConfiguration](t, render(t)).Webhooks {
 		for _, rule := range hook.Rules {
@@ -159,6 +174,8 @@ func TestNamespacesWhoseChangesAreNotJudged(t *testing.T) {
 		meshChanges:      nil,
 		gatewayChanges:   {{Key: metadataName, Operator: metav1.LabelSelectorOpNotIn, Values: []string{"kube-system"}}},
 		namespaceChanges: {{Key: metadataName, Operator: metav1.LabelSelectorOpNotIn, Values: []string{"guard", "kube-system"}}},
+		userChanges:      {{Key: metadataName, Operator: metav1.LabelSelectorOpNotIn, Values: []string{"guard", "kube-system"}}},
+		policyChanges:    {{Key: metadataName, Operator: metav1.LabelSelectorOpNotIn, Values: []string{"guard", "kube-system"}}},
 	}
 	// exemptNamespaces is about pods: a Gateway in a control plane's namespace matters as much as any.
 	r := renderAs(t, charts.Options{Namespace: "guard", Args: set("exemptNamespaces={mesh-system,bookinfo}")})

@@ -1,6 +1,7 @@
 package charts_test
 
 import (
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -90,6 +91,9 @@ func TestServerAcceptsEveryObjectWithoutAWarning(t *testing.T) {
 	if err := certmanager.Install(t.Context(), c.Config()); err != nil {
 		t.Fatal(err)
 	}
+	if err := cluster.InstallCRDs(t.Context(), c.Config(), os.DirFS("testdata/crds")); err != nil {
+		t.Fatal(err)
+	}
 	for name, args := range matrix(t) {
 		t.Run(name, func(t *testing.T) {
 			server := connect(t, c.Config())
@@ -99,9 +103,6 @@ func TestServerAcceptsEveryObjectWithoutAWarning(t *testing.T) {
 				if in := object.GetNamespace(); in != "" {
 					server.createNamespace(t, in) // those of control planes are there before the router
 				}
-				if ofPrometheusOperator(object.GroupVersionKind()) != nil {
-					continue // The Prometheus Operator's types are not in this API server.
-				}
 				_, err := server.resource(t, object).Create(t.Context(), object, metav1.CreateOptions{
 					DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict,
 				})
@@ -109,6 +110,7 @@ func TestServerAcceptsEveryObjectWithoutAWarning(t *testing.T) {
 					t.Errorf("%s %s: %v", object.GetKind(), object.GetName(), err)
 				}
 			}
+			server.refusesWhatIsNotAField(t, namespace)
 			got := strings.Join(server.warnings.list, "\n")
 			if name == "host-network" {
 				if !strings.Contains(got, "hostNetwork=true") {
@@ -118,5 +120,21 @@ func TestServerAcceptsEveryObjectWithoutAWarning(t *testing.T) {
 				t.Errorf("warnings: %s", got)
 			}
 		})
+	}
+}
+
+// refusesWhatIsNotAField: were it not strict, a misspelt field would be dropped, and this test would see nothing.
+func (a api) refusesWhatIsNotAField(t *testing.T, namespace string) {
+	t.Helper()
+	for kind, group := range map[string]string{"ConfigMap": "v1", "ServiceMonitor": "monitoring.coreos.com/v1", "Certificate": "cert-manager.io/v1"} {
+		object := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": group, "kind": kind, "metadata": map[string]any{"name": "misspelt", "namespace": namespace}, "sepc": map[string]any{},
+		}}
+		_, err := a.resource(t, object).Create(t.Context(), object, metav1.CreateOptions{
+			DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict,
+		})
+		if err == nil || !strings.Contains(err.Error(), `unknown field "sepc"`) {
+			t.Errorf("%s with a field that it does not have: %v, want a refusal", kind, err)
+		}
 	}
 }

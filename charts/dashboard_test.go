@@ -17,7 +17,7 @@ import (
 // an alert that never fires, and nobody notices either.
 func TestDashboardAndAlertsNameMetricsThatExist(t *testing.T) {
 	exposed := map[string]bool{}
-	for _, m := range slices.Concat(metrics.Catalog(), metrics.ForwardCatalog(), metrics.MeshCatalog()) {
+	for _, m := range metrics.All() {
 		exposed[m.Name] = true
 		if m.Kind == metrics.Histogram {
 			for _, suffix := range []string{"_bucket", "_sum", "_count"} {

@@ -63,7 +63,7 @@ func (l life) run() {
 		namespaceInjection: true, namespaceRevision: true, podRevision: true, podInjection: true,
 		// New, so the router has not written it yet.
 		namespacesByDefault: false,
-		meshChanges:         true, gatewayChanges: true, namespaceChanges: true,
+		meshChanges:         true, gatewayChanges: true, namespaceChanges: true, userChanges: true, policyChanges: true,
 	})
 
 	out, err := l.helm("install", "another", l.chart, "--namespace", "elsewhere", "--create-namespace", l.how)
@@ -85,7 +85,7 @@ func (l life) run() {
 		namespaceInjection: false, namespaceRevision: false, podRevision: false, podInjection: false,
 		// Without values of its own an upgrade takes those of the release.
 		namespacesByDefault: false,
-		meshChanges:         false, gatewayChanges: false, namespaceChanges: false,
+		meshChanges:         false, gatewayChanges: false, namespaceChanges: false, userChanges: false, policyChanges: false,
 	})
 
 	l.mustHelm("upgrade", "revision-router", l.chart, "--namespace", home, l.how, "--set", "changes.enabled=false")

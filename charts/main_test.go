@@ -120,6 +120,9 @@ type serviceMonitor struct {
 			Path          string `json:"path"`
 			Interval      string `json:"interval"`
 			ScrapeTimeout string `json:"scrapeTimeout"`
+
+			Relabelings       []map[string]any `json:"relabelings,omitempty"`
+			MetricRelabelings []map[string]any `json:"metricRelabelings,omitempty"`
 		} `json:"endpoints"`
 	} `json:"spec"`
 }
@@ -135,7 +138,7 @@ type prometheusRule struct {
 
 func (r *prometheusRule) DeepCopyObject() runtime.Object { c := *r; return &c }
 
-// ofPrometheusOperator returns an empty object of its types, which no API server here has; nil for all others.
+// ofPrometheusOperator returns an empty object of its types, which have no Go package here; nil for all others.
 func ofPrometheusOperator(gvk schema.GroupVersionKind) runtime.Object {
 	switch gvk {
 	case schema.GroupVersionKind{Group: "monitoring.coreos.com", Version: "v1", Kind: "PrometheusRule"}:

@@ -90,7 +90,7 @@ func TestChartCanBeADependency(t *testing.T) {
 name: platform
 version: 1.0.0
 dependencies:
-  - {name: revision-router, version: 0.1.0, condition: revision-router.enabled}
+  - {name: revision-router, version: 0.2.0, condition: revision-router.enabled}
 `)
 	write(t, parent, "values.yaml", "global: {region: eu}\nrevision-router: {enabled: true, replicaCount: 3}\n")
 	if _, err := charts.Unpack(parent + "/charts"); err != nil {

@@ -3,6 +3,7 @@ package charts_test
 import (
 	"encoding/json"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -59,7 +60,7 @@ func TestSchemaIsClosed(t *testing.T) {
 	if err := json.Unmarshal(chartFile(t, "values.schema.json"), &document); err != nil {
 		t.Fatal(err)
 	}
-	open := []string{"/global", "#kubernetes"}
+	open := []string{"/global", "/extraObjects[]", "#kubernetes", "#containers[]"}
 	var walk func(path string, s keywords)
 	walk = func(path string, s keywords) {
 		if strings.Contains(string(s.Type), "object") {
@@ -81,4 +82,47 @@ func TestSchemaIsClosed(t *testing.T) {
 	for name, definition := range document.Definitions {
 		walk("#"+name, definition)
 	}
+}
+
+// Every value is judged: with a mistake in each of them at once, the refusal names each. Objects get a key that does not
+// exist, everything else a value of a type that it does not have.
+func TestEveryValueIsJudged(t *testing.T) {
+	var root keywords
+	if err := json.Unmarshal(chartFile(t, "values.schema.json"), &root); err != nil {
+		t.Fatal(err)
+	}
+	delete(root.Properties, "global") // takes anything
+	wrong, paths := mistakes("", root)
+	text, err := yaml.Marshal(wrong)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write(t, dir, "wrong.yaml", string(text))
+	got := refusal(t, "--values", filepath.Join(dir, "wrong.yaml"))
+	if len(paths) < 100 {
+		t.Fatalf("%d values: the walk missed most", len(paths))
+	}
+	for _, path := range paths {
+		if !strings.Contains(got, "at '"+path+"'") && !strings.Contains(got, "at '"+path+"/0") { // or the first of a list
+			t.Errorf("%s: its mistake is not told of", path)
+		}
+	}
+}
+
+// mistakes returns wrong values for what a schema describes, and where they are.
+func mistakes(path string, s keywords) (wrong map[string]any, paths []string) {
+	wrong = map[string]any{"no-such-key": true}
+	paths = append(paths, path)
+	for key, property := range s.Properties {
+		if len(property.Properties) > 0 {
+			child, below := mistakes(path+"/"+key, property)
+			wrong[key] = child
+			paths = append(paths, below...)
+			continue
+		}
+		wrong[key] = []any{[]any{}} // neither an object, nor a text, a number or a list of any of these
+		paths = append(paths, path+"/"+key)
+	}
+	return wrong, paths
 }

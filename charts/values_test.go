@@ -65,6 +65,20 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"a label that is no text":            {set("podLabels.tier=1"), "at '/podLabels/tier': got number, want string"},
 		"a name that is too long":            {set("fullnameOverride=" + strings.Repeat("a", 55)), "at '/fullnameOverride': maxLength: got 55, want 54"},
 		"a budget of nothing":                {set("podDisruptionBudget.maxUnavailable=0"), "at '/podDisruptionBudget/maxUnavailable': minimum: got 0, want 1"},
+		"a platform that does not exist":     {set("platform=OpenShift"), "at '/platform': value must be one of '', 'kubernetes', 'openshift'"},
+		"a namespace in upper case":          {set("namespaceOverride=Mesh"), "at '/namespaceOverride': 'Mesh' does not match pattern"},
+		"a registry with a scheme":           {set("image.registry=https://mirror"), "at '/image/registry': 'https://mirror' does not match pattern"},
+		"an autoscaler of nothing":           {set("autoscaling.minReplicas=0"), "at '/autoscaling/minReplicas': minimum: got 0, want 1"},
+		"a hook that does not exist":         {set("changes.perHook.pods.failurePolicy=Fail"), "at '/changes/perHook': additional properties 'pods' not allowed"},
+		"a failure policy of one hook":       {set("changes.perHook.mesh.failurePolicy=fail"), "at '/changes/perHook/mesh/failurePolicy': value must be one of 'Fail', 'Ignore', <nil>"},
+		"too much time for one hook":         {set("changes.perHook.mesh.timeoutSeconds=11"), "at '/changes/perHook/mesh/timeoutSeconds': maximum: got 11, want 10"},
+		"a probe that asks for another path": {set("probes.readiness.httpGet.path=/"), "at '/probes/readiness': additional properties 'httpGet' not allowed"},
+		"a probe without a pause":            {set("probes.liveness.periodSeconds=0"), "at '/probes/liveness/periodSeconds': minimum: got 0, want 1"},
+		"a way to resolve names":             {set("dnsPolicy=none"), "at '/dnsPolicy': value must be one of"},
+		"a container without a name":         {[]string{"--set-json", `extraContainers=[{"image":"a"}]`}, "at '/extraContainers/0': missing property 'name'"},
+		"an object that is a number":         {[]string{"--set-json", "extraObjects=[1]"}, "at '/extraObjects/0': got number, want string or object"},
+		"an annotation that is no text":      {set("commonAnnotations.a=1"), "at '/commonAnnotations/a': got number, want string"},
+		"a time before now":                  {set("minReadySeconds=-1"), "at '/minReadySeconds': minimum: got -1, want 0"},
 		"switching the chart off by a value": {set("enabled=false"), "at '/enabled': value must be true"},
 	}
 	for name, tc := range cases {
@@ -157,6 +171,9 @@ func TestContradictoryValuesAreRefused(t *testing.T) {
 		"the switch of changes in a flag": {
 			set("extraArgs={--changes=false}"), "extraArgs: --changes is set by the chart. Use changes.enabled instead.",
 		},
+		"the switch of Events in a flag": {
+			set("extraArgs={--events=false}"), "extraArgs: --events is set by the chart. Use events.enabled instead.",
+		},
 		"a Secret of one's own that is not named": {
 			set("certs.provider=secret"), "certs.secret.name: required where certs.provider is secret.",
 		},
@@ -183,6 +200,19 @@ func TestContradictoryValuesAreRefused(t *testing.T) {
 		"the provider of certificates in a flag": {
 			set("extraArgs={--cert-provider=secret}"), "extraArgs: --cert-provider is set by the chart. Use certs.provider instead.",
 		},
+		"an autoscaler between nothing": {
+			set("autoscaling.enabled=true", "autoscaling.minReplicas=6"), "autoscaling.maxReplicas: 5 must not be below autoscaling.minReplicas, 6.",
+		},
+		"an autoscaler that has nothing to measure": {
+			set("autoscaling.enabled=true", "resources.requests.cpu=null"), "autoscaling.enabled: needs resources.requests.cpu",
+		},
+		"two who write the CA bundle": {
+			set(`webhook.annotations.cert-manager\.io/inject-ca-from=a/b`), "webhook.annotations: cert-manager.io/inject-ca-from must not be set",
+		},
+		"a container with the router's name": {
+			set("extraInitContainers[0].name=router"), "extraInitContainers: router is the name of the router's own container.",
+		},
+		"a resolver without a server": {set("dnsPolicy=None"), "dnsConfig.nameservers: required where dnsPolicy is None."},
 		"a variable that the chart sets": {
 			set("extraEnv[0].name=GOMEMLIMIT", "extraEnv[0].value=1GiB"), "extraEnv: GOMEMLIMIT is set by the chart. Remove it.",
 		},

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/revision-router/revision-router/internal/config"
+	"github.com/revision-router/revision-router/internal/events"
 	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/routing/skew"
 	"github.com/revision-router/revision-router/webhook"
@@ -40,6 +41,7 @@ func TestTheSpecificationAndTheCodeUseTheSameWords(t *testing.T) {
 	for _, followed := range routing.AllFollowed() {
 		known = append(known, string(followed))
 	}
+	known = append(known, webhook.InjectorFailed, events.TagHeldBack, events.RolloutUnreadable, events.TagRecovered)
 	var all routing.WarningSet
 	for _, w := range (^all).List() {
 		known = append(known, string(w))

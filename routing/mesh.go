@@ -72,7 +72,10 @@ type Tag struct {
 	// revision of the Istio. Empty where there is none. Only in [Forward].
 	Target string
 	// Rollout sends a share of the tag's workloads elsewhere. Only in [Forward] does it have an effect.
-	Rollout  Rollout
+	Rollout Rollout
+	// RolloutProblem is why the rollout cannot be read, and moves nobody; empty where it can, or where there is none.
+	RolloutProblem string
+
 	Origin   Origin
 	Created  time.Time
 	UID      string

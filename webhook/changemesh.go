@@ -15,12 +15,18 @@ type LiveMeshGetter interface {
 	LiveSkewMesh(ctx context.Context) (*skew.Mesh, error)
 	// LiveGateways reads the Gateways of one namespace.
 	LiveGateways(ctx context.Context, namespace string) ([]skew.Gateway, error)
+	// LiveNamespace reads a namespace. One that does not exist is an error of which apierrors.IsNotFound is true.
+	LiveNamespace(ctx context.Context, name string) (skew.Namespace, error)
 }
 
 // gatherMesh reads what the change is judged against. A waypoint that the change names may have been created a
 // moment ago, before the watch of Gateways has told of it, so those of its namespace are read as well. A namespace
-// that is deleted takes nothing with it but its Gateways; without any, which is most of them, nothing else is read.
+// that is deleted takes nothing with it but its Gateways; without any, which is most of them, nothing else is read. For a
+// policy or a route it is its namespace that names the waypoint, mostly, so that one is read too.
 func gatherMesh(ctx context.Context, from LiveMeshGetter, change skew.Change) (*skew.Mesh, error) {
+	if a, ok := change.New.(skew.Attachment); ok {
+		return gatherAttached(ctx, from, a)
+	}
 	namespace, named := waypointNamespace(change.New)
 	old, isNamespace := change.Old.(skew.Namespace)
 	gone := isNamespace && change.Operation == skew.Delete
@@ -41,12 +47,47 @@ func gatherMesh(ctx context.Context, from LiveMeshGetter, change skew.Change) (*
 	if err != nil {
 		return nil, err
 	}
+	return withGateways(mesh, namespace, live), nil
+}
+
+// withGateways is the mesh with other Gateways in a namespace.
+func withGateways(mesh *skew.Mesh, namespace string, live []skew.Gateway) *skew.Mesh {
 	fresh := *mesh
 	fresh.Gateways = slices.DeleteFunc(slices.Clone(mesh.Gateways), func(g skew.Gateway) bool {
 		return g.Namespace == namespace
 	})
 	fresh.Gateways = append(fresh.Gateways, live...)
-	return &fresh, nil
+	return &fresh
+}
+
+// gatherAttached reads what says whether a waypoint carries out a policy or a route: manifests of an application hold its
+// namespace, its waypoint and its policies, and are written within milliseconds. The labels of Services are those of the
+// snapshot: the worst that a moment's delay does there is one warning too many.
+func gatherAttached(ctx context.Context, from LiveMeshGetter, a skew.Attachment) (*skew.Mesh, error) {
+	mesh, err := from.LiveSkewMesh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ns, err := from.LiveNamespace(ctx, a.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	fresh := *mesh
+	fresh.Namespaces = slices.DeleteFunc(slices.Clone(mesh.Namespaces), func(n skew.Namespace) bool { return n.Name == ns.Name })
+	fresh.Namespaces = append(fresh.Namespaces, ns)
+	mesh = &fresh
+	where := []string{a.Namespace}
+	if other, named := waypointNamespace(ns); named && other != a.Namespace {
+		where = append(where, other)
+	}
+	for _, namespace := range where {
+		live, err := from.LiveGateways(ctx, namespace)
+		if err != nil {
+			return nil, fmt.Errorf("the Gateways of namespace %s: %w", namespace, err)
+		}
+		mesh = withGateways(mesh, namespace, live)
+	}
+	return mesh, nil
 }
 
 // waypointNamespace is where the Gateway is that the object names as its waypoint.

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,9 @@ import (
 // ChangePath is where changes of the mesh are validated. One path for every kind: the review says what it is about.
 const ChangePath = "/validate-mesh-change"
 
+// Changes stands for all webhooks on [ChangePath] where their requests are timed.
+const Changes = "changes.revision-router.io"
+
 // ChangeRecorder counts what the [ChangeValidator] does.
 type ChangeRecorder interface {
 	// Judged: a change was judged, with these findings; none means that it was admitted without a word.
@@ -29,13 +33,18 @@ type ChangeRecorder interface {
 	Unjudged(kind skew.Kind)
 }
 
-// ChangeValidatorOptions are what a [ChangeValidator] needs. All but Log are required.
+// ChangeValidatorOptions are what a [ChangeValidator] needs. All but Log, Served and Notify are required.
 type ChangeValidatorOptions struct {
 	Mesh LiveMeshGetter
 	// Policy is asked once a request, so that it can change while the router runs.
 	Policy   func() skew.Policy
 	Recorder ChangeRecorder
 	Log      logr.Logger
+	// Served is told of each request: how long it took by the clock Now, and the size of its body.
+	Served func(took time.Duration, bytes int)
+	Now    func() time.Time
+	// Notify is told what people should notice. It must not block.
+	Notify func(ChangeNotice)
 }
 
 // ChangeValidator refuses writes that take the versions of a mesh further apart than the policy allows, or break a
@@ -55,9 +64,21 @@ const judgeTimeout = 3 * time.Second
 
 // Register serves the validator at [ChangePath].
 func (v *ChangeValidator) Register(server Registrar) {
-	server.Register(ChangePath, &admission.Webhook{
+	server.Register(ChangePath, v.timed(&admission.Webhook{
 		Handler: v, RecoverPanic: new(false), // internal/server recovers panics, and counts them
 		LogConstructor: func(logr.Logger, *admission.Request) logr.Logger { return v.options.Log },
+	}))
+}
+
+// timed tells how long each request takes. The size of a body is known by then: internal/server has read it.
+func (v *ChangeValidator) timed(next http.Handler) http.Handler {
+	if v.options.Served == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began, size := v.options.Now(), int(max(r.ContentLength, 0))
+		defer func() { v.options.Served(v.options.Now().Sub(began), size) }()
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -79,6 +100,7 @@ func (v *ChangeValidator) Handle(ctx context.Context, request admission.Request)
 	}
 	findings := skew.Check(mesh, *change, policy)
 	v.record(*change, findings)
+	v.notify(&request.AdmissionRequest, *change, findings)
 	return respondFindings(findings)
 }
 
@@ -118,6 +140,9 @@ func decodeChange(request *admissionv1.AdmissionRequest) (*skew.Change, error) {
 	if change.Override, err = inventory.Override(latest); err != nil {
 		return nil, err
 	}
+	if a, ok := change.New.(skew.Attachment); ok && len(a.Targets) == 0 {
+		return nil, nil //nolint:nilnil // documented
+	}
 	if change.Operation != skew.Delete && plain(change.Old) && plain(change.New) {
 		return nil, nil //nolint:nilnil // documented
 	}
@@ -149,31 +174,51 @@ func plain(o skew.Object) bool {
 // unjudged answers where the mesh could not be read. Fail closed: what cannot be judged is refused with a message
 // that says so, since a skewed mesh is worse than a write that has to be repeated. An operator is admitted: refusing
 // it would wedge its reconcile loop over an outage that has nothing to do with it. So is a change with the override
-// annotation: whoever wrote it has taken the decision over.
+// annotation: whoever wrote it has taken the decision over. And so is one that could only be warned about.
 func (v *ChangeValidator) unjudged(c skew.Change, policy skew.Policy, err error) admission.Response {
 	kind := refOf(c).Kind
 	v.options.Recorder.Unjudged(kind)
 	v.options.Log.Error(err, "a change could not be judged", "object", refOf(c).String(), "user", c.User)
-	if policy.Excuses(c.User) || strings.TrimSpace(c.Override.Value) != "" {
+	if policy.Excuses(c.User) || strings.TrimSpace(c.Override.Value) != "" || advised(c, policy) {
 		return admission.Allowed("").WithWarnings("the router could not judge this change: the mesh could not be read")
 	}
 	return admission.Errored(http.StatusServiceUnavailable, fmt.Errorf(
 		"the change of %s cannot be judged, because the mesh could not be read: %w; retry in a moment", refOf(c), err))
 }
 
+// advised reports whether no rule refuses a write of such an object: those about who uses a waypoint, and about what it
+// carries out, warn unless the policy says otherwise.
+func advised(c skew.Change, policy skew.Policy) bool {
+	switch c.New.(type) {
+	case skew.Consumer, skew.Attachment:
+		return policy.Level(skew.WaypointPolicy) != skew.Deny
+	}
+	return false
+}
+
+// record counts the findings and writes one line for each change that anything is found about: those that are refused are
+// always worth it, the others only where asked for.
 func (v *ChangeValidator) record(c skew.Change, findings []skew.Finding) {
 	v.options.Recorder.Judged(refOf(c).Kind, findings)
-	for _, f := range findings {
-		fields := []any{
-			"rule", f.Rule, "level", f.Level, "object", refOf(c).String(), "operation", c.Operation,
-			"user", c.User, "dryRun", c.DryRun, "override", f.Overridden, "message", f.Message,
-		}
-		if f.Level == skew.Deny {
-			v.options.Log.Info("change refused", fields...)
-		} else {
-			v.options.Log.V(1).Info("change admitted with a warning", fields...)
-		}
+	if len(findings) == 0 {
+		return
 	}
+	log, text := v.options.Log.V(1), "change admitted with warnings"
+	refused := skew.Denied(findings)
+	if refused {
+		log, text = v.options.Log, "change refused"
+	}
+	var rules, messages []string
+	override := ""
+	for _, f := range findings {
+		if refused && f.Level != skew.Deny {
+			continue
+		}
+		rules, messages = append(rules, string(f.Rule)), append(messages, f.Message)
+		override = cmp.Or(override, f.Overridden)
+	}
+	log.Info(text, "rules", strings.Join(rules, ","), "object", refOf(c).String(), "operation", c.Operation,
+		"user", c.User, "dryRun", c.DryRun, "override", override, "message", strings.Join(messages, "\n"))
 }
 
 func refOf(c skew.Change) skew.Ref {

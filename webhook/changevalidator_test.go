@@ -11,8 +11,10 @@ import (
 	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admission/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/revision-router/revision-router/routing"
@@ -22,10 +24,11 @@ import (
 
 // meshSource is a mesh that a test wrote down, and counts how often it is read.
 type meshSource struct {
-	mesh         skew.Mesh
-	failure      error
-	meshReads    int
-	gatewayReads []string
+	mesh           skew.Mesh
+	failure        error
+	meshReads      int
+	gatewayReads   []string
+	namespaceReads []string
 }
 
 func (s *meshSource) LiveSkewMesh(context.Context) (*skew.Mesh, error) {
@@ -42,6 +45,16 @@ func (s *meshSource) LiveGateways(_ context.Context, namespace string) ([]skew.G
 		}
 	}
 	return found, s.failure
+}
+
+func (s *meshSource) LiveNamespace(_ context.Context, name string) (skew.Namespace, error) {
+	s.namespaceReads = append(s.namespaceReads, name)
+	for _, n := range s.mesh.Namespaces {
+		if n.Name == name {
+			return n, s.failure
+		}
+	}
+	return skew.Namespace{}, apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, name)
 }
 
 // counted is what the recorder was told.

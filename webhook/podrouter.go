@@ -25,7 +25,7 @@ type NamespaceGetter interface {
 	Namespace(ctx context.Context, name string) (routing.Namespace, error)
 }
 
-// PodRouterOptions are what a [PodRouter] needs. All but Log and Forwarding are required.
+// PodRouterOptions are what a [PodRouter] needs. All but Log, Notify and Forwarding are required.
 type PodRouterOptions struct {
 	Meshes     MeshSource
 	Namespaces NamespaceGetter
@@ -35,6 +35,8 @@ type PodRouterOptions struct {
 	Log      logr.Logger
 	// Now is the clock that requests are timed with.
 	Now func() time.Time
+	// Notify is told what people should notice. It is called on the hot path and must not block; nil tells nobody.
+	Notify func(PodNotice)
 	// Forwarding is for forward mode. Where it is the zero value, no pod is admitted that would have to be forwarded.
 	Forwarding Forwarding
 }

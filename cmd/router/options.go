@@ -30,6 +30,7 @@ type Options struct {
 	ValidatingWebhooks []string
 
 	Changes bool
+	Events  bool
 
 	Forward ForwardOptions
 	Server  ServerOptions
@@ -60,6 +61,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 		"ValidatingWebhookConfigurations whose CA bundle the router maintains")
 	flags.BoolVar(&o.Changes, "changes", true,
 		"also follow what runs in the mesh, down to the pods, and serve the webhooks that validate changes of it")
+	flags.BoolVar(&o.Events, "events", true,
+		"tell people in Events of pods that are refused, of tags that lead elsewhere than they should, and of rules that were overridden")
 	flags.StringVar(&o.Policy, "policy", "", "policy file (kind RouterPolicy); empty means the defaults")
 	o.Forward.addFlags(flags)
 	o.Server.addFlags(flags)

@@ -80,7 +80,7 @@ func (s shared) newSource() (*mesh.Source, *overlapGate, error) {
 }
 
 // newPodRouter serves the pod webhook.
-func (s shared) newPodRouter(source *mesh.Source, recorder *metrics.Recorder) (*webhook.PodRouter, error) {
+func (s shared) newPodRouter(source *mesh.Source, recorder *metrics.Recorder, tell notices) (*webhook.PodRouter, error) {
 	forwarding, err := s.newForwarding(source)
 	if err != nil {
 		return nil, err
@@ -92,12 +92,41 @@ func (s shared) newPodRouter(source *mesh.Source, recorder *metrics.Recorder) (*
 		Recorder:   recorder,
 		Log:        s.log.WithName("pods"),
 		Now:        time.Now,
+		Notify:     tell.pod,
 		Forwarding: forwarding,
 	}
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
 	return webhook.NewPodRouter(options), nil
+}
+
+// newHandlers makes what answers reviews, serves it, and returns what has to run for it.
+func (s shared) newHandlers(
+	source *mesh.Source, recorder *metrics.Recorder, server webhook.Registrar,
+) ([]func(context.Context) error, error) {
+	tell, err := s.newNotices(source)
+	if err != nil {
+		return nil, err
+	}
+	pods, err := s.newPodRouter(source, recorder, tell)
+	if err != nil {
+		return nil, err
+	}
+	inventory, err := s.newInventory()
+	if err != nil {
+		return nil, err
+	}
+	changes, follow, err := s.newChangeValidator(inventory, recorder.ServedChange, tell)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.registerMesh(source, inventory); err != nil {
+		return nil, err
+	}
+	pods.Register(server)
+	changes.Register(server)
+	return []func(context.Context) error{follow, tell.start}, nil
 }
 
 // registrant is what serves webhooks.
@@ -124,7 +153,9 @@ func (s shared) newInventory() (*mesh.Skew, error) {
 }
 
 // newChangeValidator serves the validating webhooks; start follows what they need to know.
-func (s shared) newChangeValidator(inventory *mesh.Skew) (_ registrant, start func(context.Context) error, _ error) {
+func (s shared) newChangeValidator(
+	inventory *mesh.Skew, served func(time.Duration, int), tell notices,
+) (_ registrant, start func(context.Context) error, _ error) {
 	if inventory == nil {
 		return none{}, idle, nil
 	}
@@ -137,6 +168,9 @@ func (s shared) newChangeValidator(inventory *mesh.Skew) (_ registrant, start fu
 		Policy:   func() skew.Policy { return s.policy.Policy().Skew() },
 		Recorder: recorder,
 		Log:      s.log.WithName("changes"),
+		Served:   served,
+		Notify:   tell.change,
+		Now:      time.Now,
 	}), inventory.Start, nil
 }
 

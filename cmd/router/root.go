@@ -16,7 +16,21 @@ func newRootCommand(streams cli.Streams) *cobra.Command {
 		Use:   "router",
 		Short: "Make upgrading an Istio mesh safe",
 		Long: `The Revision Router resolves istio.io/rev, istio-injection and IstioRevisionTags to concrete revisions
-when pods are admitted, and refuses pods that would silently start without their sidecar.`,
+when pods are admitted, and refuses pods that would silently start without their sidecar.
+
+The commands that answer questions need no server, and with --filename no cluster. Their exit code is 0 if all is
+well, 1 if something is refused or cannot be resolved, and 2 if the command line is wrong or something cannot be read.`,
+		Example: `  # What there is, what is wrong, and what is left to do
+  router status
+
+  # The way to another version
+  router plan --to v1.30.3
+
+  # Would these writes be admitted?
+  router check --change mesh/
+
+  # Which revision do the pods of these manifests get?
+  router resolve -f mesh/ -f apps/`,
 		SilenceErrors: true, // main prints the error, once
 		SilenceUsage:  true, // a failed run is no reason to repeat the manual
 	}
@@ -24,7 +38,7 @@ when pods are admitted, and refuses pods that would silently start without their
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.AddCommand(newServeCommand(streams), cli.NewResolveCommand(streams), cli.NewCheckCommand(streams),
-		cli.NewStatusCommand(streams, clock.RealClock{}), cli.NewPlanCommand(streams),
+		cli.NewStatusCommand(streams, clock.RealClock{}), cli.NewPlanCommand(streams), cli.NewMigrateCommand(streams, clock.RealClock{}),
 		cli.NewCertsCommand(streams, wallClock()), newVersionCommand(streams))
 	return root
 }
@@ -33,7 +47,13 @@ func newVersionCommand(streams cli.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of this program",
-		Args:  cobra.NoArgs,
+		Long: `Print the version of this program, the commit that it was built from and the release of Go.
+
+They are read from the build itself: a checkout that was changed has a commit that ends in -dirty.`,
+		Example: `  # To be named when something is reported
+  router version`,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Args:              cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			v := currentVersion()
 			_, err := fmt.Fprintf(streams.Out, "router %s (commit %s, %s)\n", v.version, v.commit, v.goVersion)

@@ -75,31 +75,18 @@ func run(ctx context.Context, o Options, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	pods, err := common.newPodRouter(source, recorder)
+	handling, err := common.newHandlers(source, recorder, serving.server)
 	if err != nil {
 		return err
 	}
-	inventory, err := common.newInventory()
-	if err != nil {
-		return err
-	}
-	changes, followChanges, err := common.newChangeValidator(inventory)
-	if err != nil {
-		return err
-	}
-	if err := common.registerMesh(source, inventory); err != nil {
-		return err
-	}
-	pods.Register(serving.server)
-	changes.Register(serving.server)
 
 	log.Info("starting", "version", currentVersion().version, "commit", currentVersion().commit, "port", o.WebhookPort,
 		"mode", o.Forward.Mode)
-	return runAll(ctx, serving.drain,
+	return runAll(ctx, serving.drain, append(handling,
 		serving.server.Start, serving.registration.Start, serving.followClients,
-		source.Start, certificates.Start, policy.Start, followChanges,
+		source.Start, certificates.Start, policy.Start,
 		httpServer(o.HealthAddress, serving.healthHandler()), httpServer(o.MetricsAddress, metricsHandler(common.registry)),
-	)
+	)...)
 }
 
 // runAll runs the parts in one group: the first that fails ends the process, and the kubelet starts another. When

@@ -44,6 +44,11 @@ func NewCertsCommand(streams Streams, clock secretca.Clock) *cobra.Command {
 		Long: `Show and rotate the CA that the API server checks the router's serving certificates against.
 
 Certificates look after themselves: these commands are for people who want to know, or want a new CA sooner.`,
+		Example: `  # Is everything in order?
+  router certs status
+
+  # A new CA, and see it through
+  router certs rotate --wait`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	})
 	cmd.Args = noArguments

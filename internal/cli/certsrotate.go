@@ -56,6 +56,7 @@ func newCertsRotateCommand(streams Streams, clock secretca.Clock) *cobra.Command
 	flags.BoolVar(&o.wait, "wait", false, "wait until the new CA signs, and tell the steps")
 	flags.DurationVar(&o.timeout, "timeout", stuckAfter, "how long to wait")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "only let the API server check the request")
+	o.source.complete(cmd, nil)
 	return cmd
 }
 

@@ -56,6 +56,7 @@ func newCertsStatusCommand(streams Streams, clock secretca.Clock) *cobra.Command
 	o.addFlags(cmd.Flags())
 	cmd.Flags().StringVar(&o.address, "address", "", "host:port of a replica, or of its Service, whose serving certificate to check")
 	cmd.Flags().StringVarP(&o.output, "output", "o", outputTable, "format of the output: table, json or yaml")
+	o.source.complete(cmd, []string{outputTable, outputJSON, outputYAML})
 	return cmd
 }
 

@@ -27,8 +27,8 @@ patch is not understood. Their status is not read. To judge a patch, let kubectl
 in the examples.
 
 With --filename the mesh is read from files and no cluster is needed. The rules look at Istio, IstioRevision,
-IstioRevisionTag, IstioCNI, ZTunnel, Namespace, Gateway, GatewayClass, Service, ServiceEntry and WorkloadEntry,
-and at what runs: pods, the Deployments of istiod and the DaemonSets of IstioCNI and ZTunnel, with their
+IstioRevisionTag, IstioCNI, ZTunnel, Namespace, Gateway, GatewayClass, Service, ServiceEntry, WorkloadEntry,
+HTTPRoute and AuthorizationPolicy, and at what runs: pods, the Deployments of istiod and the DaemonSets of IstioCNI and ZTunnel, with their
 status. Without any status, as in a Git repository, what is declared is taken for what runs. Without
 --filename the cluster of the current kubeconfig context is read.
 
@@ -53,11 +53,16 @@ const checkExample = `  # Would the cluster of the current context admit this?
   kubectl get istiorevisiontag prod -o yaml | router check --change - --delete
 
   # A branch of a Git repository against a mesh that was saved before, without a cluster
-  kubectl get -A -o yaml istios,istiorevisions,istiorevisiontags,istiocnis,ztunnels,namespaces,gateways,gatewayclasses,pods,services,deployments,daemonsets > mesh.yaml
+  kubectl get -A -o yaml istios,istiorevisions,istiorevisiontags,istiocnis,ztunnels,namespaces,gateways,gatewayclasses,httproutes,authorizationpolicies,pods,services,deployments,daemonsets > mesh.yaml
   router check -f mesh.yaml --change mesh/ --policy policy.yaml
 
   # The rules that refuse something
   router check -f mesh.yaml --change all.yaml -o json | jq -r '.findings[] | select(.level == "Deny") | .rule'`
+
+// checkOutputs are the formats of check.
+func checkOutputs() []string {
+	return []string{outputTable, outputJSON, outputGitHub, outputGitLab, outputSARIF}
+}
 
 type checkOptions struct {
 	source  sourceOptions
@@ -72,7 +77,8 @@ type checkOptions struct {
 func NewCheckCommand(streams Streams) *cobra.Command {
 	o := checkOptions{source: sourceOptions{purpose: manifest.ForSkew}}
 	cmd := newCommand(streams, cobra.Command{
-		Use: "check [-f FILE|DIR ...] --change FILE|DIR [--delete] [--as USER] [--policy FILE] [-n NAMESPACE] [-o table|json] " +
+		Use: "check [-f FILE|DIR ...] --change FILE|DIR [--delete] [--as USER] [--policy FILE] [-n NAMESPACE] [--ignore PATTERN] " +
+			"[-o table|json|github|gitlab|sarif] [--made-from DIR] " +
 			"[--kubeconfig FILE] [--context NAME]",
 		Short:   "Show whether writes to the mesh would be admitted, and why not",
 		Long:    checkLong,
@@ -83,13 +89,16 @@ func NewCheckCommand(streams Streams) *cobra.Command {
 	})
 	flags := cmd.Flags()
 	o.source.addFlags(flags)
+	o.source.addMadeFrom(flags)
 	flags.Lookup("namespace").Usage = "namespace of objects that name none (default that of the context, or \"default\")"
 	flags.StringSliceVar(&o.changes, "change", nil,
 		"file or directory of the objects to be written, - for standard input; may be repeated")
 	flags.BoolVar(&o.delete, "delete", false, "judge the deletion of the objects instead of writing them")
 	flags.StringVar(&o.user, "as", "", "name of the user who writes: operators are warned and never denied")
 	flags.StringVar(&o.policy, "policy", "", "file with the RouterPolicy to apply instead of the default one")
-	flags.StringVarP(&o.output, "output", "o", outputTable, "format of the output: table or json")
+	flags.StringVarP(&o.output, "output", "o", outputTable, "format of the output: "+oneOf(checkOutputs()))
+	o.source.complete(cmd, checkOutputs())
+	offer(cmd, map[string]words{"as": fixed(operators()...)})
 	return cmd
 }
 
@@ -101,12 +110,15 @@ func (o *checkOptions) run(ctx context.Context, streams Streams) error {
 	if err != nil {
 		return usage(err)
 	}
+	a := annotator{command: "check", output: o.output, madeFrom: o.source.madeFrom}
 	changes, err := o.readChanges(ctx, streams)
 	if err != nil {
+		a.unreadable(streams, err)
 		return usage(err)
 	}
 	set, err := o.source.read(ctx, streams.In)
 	if err != nil {
+		a.unreadable(streams, err)
 		return usage(err)
 	}
 	j := newJudge(set, policy, o)
@@ -114,7 +126,7 @@ func (o *checkOptions) run(ctx context.Context, streams Streams) error {
 		j.judge(&changes.Objects[i])
 	}
 	j.notices = append(limited(changes.Warnings), j.notices...)
-	if err := o.print(streams, j); err != nil {
+	if err := o.print(streams, j, &a); err != nil {
 		return usage(fmt.Errorf("writing the output: %w", err))
 	}
 	if slices.ContainsFunc(j.answers, func(a answer) bool { return !a.allowed() }) {
@@ -125,14 +137,14 @@ func (o *checkOptions) run(ctx context.Context, streams Streams) error {
 
 func (o *checkOptions) validate() error {
 	switch {
-	case !slices.Contains([]string{outputTable, outputJSON}, o.output):
-		return fmt.Errorf("unknown output format %q: use -o table or -o json", o.output)
+	case !slices.Contains(checkOutputs(), o.output):
+		return unknownOutput(o.output, checkOutputs())
 	case len(o.changes) == 0:
 		return errors.New("there is nothing to judge: name the files of the objects to be written with --change")
 	case slices.Contains(o.changes, manifest.Stdin) && slices.Contains(o.source.files, manifest.Stdin):
 		return errors.New("--filename and --change both ask for standard input, which can be read only once")
 	}
-	return nil
+	return o.source.validate()
 }
 
 func (o *checkOptions) readPolicy() (skew.Policy, error) {
@@ -161,7 +173,9 @@ func (o *checkOptions) readChanges(ctx context.Context, streams Streams) (*manif
 	if err != nil {
 		return nil, err
 	}
-	changes, err := manifest.ReadChanges(ctx, manifest.Options{Paths: o.changes, Input: streams.In, Namespace: namespace})
+	changes, err := manifest.ReadChanges(ctx, manifest.Options{
+		Paths: o.changes, Input: streams.In, Namespace: namespace, Fields: annotates(o.output), Ignore: o.source.ignore,
+	})
 	if err != nil {
 		return nil, err
 	}

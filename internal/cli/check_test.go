@@ -58,7 +58,7 @@ func TestCheckExitCodes(t *testing.T) {
 		"a change of the wrong type":       {args: []string{"-f", mesh, "--change", "-"}, input: "apiVersion: sailoperator.io/v1\nkind: IstioCNI\nmetadata: {name: default}\nspec:\n  version: 1.30\n", want: ExitUsage, stderr: "error: -:5: spec.version must be a string"},
 		"a policy that is not there":       {args: []string{"-f", mesh, "--change", ahead, "--policy", "none.yaml"}, want: ExitUsage, stderr: "error: reading the policy: open none.yaml"},
 		"a policy that is none":            {args: []string{"-f", mesh, "--change", ahead, "--policy", ahead}, want: ExitUsage, stderr: "error: reading the policy " + ahead},
-		"an unknown output":                {args: []string{"-f", mesh, "--change", ahead, "-o", "wide"}, want: ExitUsage, stderr: `unknown output format "wide": use -o table or -o json`},
+		"an unknown output":                {args: []string{"-f", mesh, "--change", ahead, "-o", "wide"}, want: ExitUsage, stderr: `unknown output format "wide": use -o table, json, github, gitlab or sarif`},
 		"an argument":                      {args: []string{"x.yaml"}, want: ExitUsage, stderr: "check takes no argument"},
 		"an unknown flag":                  {args: []string{"--patch", "x"}, want: ExitUsage, stderr: "unknown flag: --patch; see check --help"},
 		"a cluster that does not answer":   {args: []string{"--kubeconfig", "testdata/kubeconfig", "--change", ahead}, want: ExitUsage, stderr: "kubectl cluster-info"},

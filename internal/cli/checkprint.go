@@ -33,14 +33,17 @@ func (a answer) verdict() verdict {
 }
 
 // print writes the answers to Out. What is worth saying about the input goes to Err.
-func (o *checkOptions) print(streams Streams, j *judge) error {
+func (o *checkOptions) print(streams Streams, j *judge, a *annotator) error {
 	out, notices := bufio.NewWriter(streams.Out), bufio.NewWriter(streams.Err)
 	writeNotices(notices, j.notices)
 	var err error
-	if o.output == outputJSON {
+	switch {
+	case annotates(o.output):
+		err = a.write(Streams{Out: out, Err: notices}, len(j.answers), j.results(a))
+	case o.output == outputJSON:
 		err = writeVerdicts(out, j.answers)
 		writeLines(notices, j.ruleless())
-	} else {
+	default:
 		err = writeAnswers(out, j.answers)
 		writeBelow(out, j.messages(skew.Deny))
 		writeBelow(out, j.messages(skew.Warn))
@@ -80,17 +83,9 @@ func writeAnswers(out io.Writer, answers []answer) error {
 func (j *judge) messages(level skew.Level) []string {
 	var lines []string
 	for _, a := range j.answers {
-		for _, f := range a.findings {
-			line := f.Message
-			switch {
-			case f.Level != level:
-				continue
-			case f.Overridden != "":
-				line += " Admitted because of " + skew.AnnotationOverride + ": " + f.Overridden
-			case f.Excused:
-				line += " Admitted because " + j.user + " is warned only."
-			}
-			if !slices.Contains(lines, line) {
+		for i := range a.findings {
+			f := &a.findings[i]
+			if line := j.messageOf(f); f.Level == level && !slices.Contains(lines, line) {
 				lines = append(lines, line)
 			}
 		}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -20,6 +21,7 @@ func newCommand(streams Streams, c cobra.Command) *cobra.Command {
 		}
 		return nil
 	}
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	cmd.SetIn(streams.In)
 	cmd.SetOut(streams.Out)
 	cmd.SetErr(streams.Err)
@@ -27,4 +29,15 @@ func newCommand(streams Streams, c cobra.Command) *cobra.Command {
 		return usage(fmt.Errorf("%w; see %s --help", err, cmd.CommandPath()))
 	})
 	return cmd
+}
+
+// unknownOutput says which formats there are.
+func unknownOutput(got string, known []string) error {
+	return fmt.Errorf("unknown output format %q: use -o %s", got, oneOf(known))
+}
+
+// oneOf lists alternatives.
+func oneOf(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }

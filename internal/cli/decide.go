@@ -34,6 +34,8 @@ type resolution struct {
 	refused bool
 	// refusals and warnings say more about the rows that need it.
 	refusals, warnings messages
+	// mentions are the same by place.
+	mentions mentions
 	// unknownNamespaces hold objects, but are not part of the input themselves.
 	unknownNamespaces []string
 }
@@ -45,11 +47,14 @@ type resolver struct {
 	out    resolution
 	// seen are the namespaces that are not in the set and have been noted.
 	seen map[string]bool
+	// places: what is said is kept by place as well.
+	places bool
 }
 
 // resolve decides about everything in the namespace, or everywhere if it is empty.
-func resolve(set *manifest.Set, only string, policy routing.Policy) *resolution {
-	r := resolver{set: set, policy: policy, seen: map[string]bool{}}
+func (r resolver) resolve(only string) *resolution {
+	r.seen = map[string]bool{}
+	set := r.set
 	istio := map[string]bool{}
 	for i := range set.Objects {
 		o := &set.Objects[i]
@@ -82,21 +87,34 @@ func (r *resolver) workload(o *manifest.Object, w *manifest.Workload) {
 	r.add(o, d, routing.Explain(in, d))
 	switch verdict := r.policy.Judge(d, w.Pod); {
 	case !verdict.Allowed():
-		r.out.refused = true
-		r.out.refusals.add(o, func(subject string) string { return routing.ExplainRefusal(subject, in, d) })
+		r.refuse(o, d, func(subject string) string { return routing.ExplainRefusal(subject, in, d) })
 	case d.Action == routing.Unresolvable:
 		// The policy lets it in. It is no answer to which revision it gets all the same.
-		r.out.refused = true
-		r.out.refusals.add(o, func(subject string) string {
+		r.refuse(o, d, func(subject string) string {
 			return string(d.Reason) + ": " + subject + " in namespace " + o.Namespace + " gets no sidecar: " +
 				routing.Explain(in, d) + "."
 		})
 	}
 	for _, warning := range d.Warnings.List() {
-		r.out.warnings.add(o, func(subject string) string {
+		text := func(subject string) string {
 			return string(warning) + ": " + subject + " in namespace " + o.Namespace + ": " +
 				routing.ExplainWarning(warning, in)
-		})
+		}
+		r.out.warnings.add(o, text)
+		r.mention(remark(o, warning, text))
+	}
+}
+
+func (r *resolver) refuse(o *manifest.Object, d routing.Decision, text func(subject string) string) {
+	r.out.refused = true
+	r.out.refusals.add(o, text)
+	r.mention(refusal(o, d, text))
+}
+
+// mention is kept where somebody asks for places.
+func (r *resolver) mention(m mention) {
+	if r.places {
+		r.out.mentions.add(m, r.set.Find(&manifest.Object{Kind: "Namespace", Name: m.object.Namespace}))
 	}
 }
 
@@ -106,8 +124,7 @@ func (r *resolver) gateway(o *manifest.Object, g *manifest.Gateway) {
 	why := routing.ExplainGateway(in, d)
 	r.add(o, d, why)
 	if d.Action == routing.Unresolvable {
-		r.out.refused = true
-		r.out.refusals.add(o, func(subject string) string {
+		r.refuse(o, d, func(subject string) string {
 			return string(d.Reason) + ": " + subject + " in namespace " + o.Namespace +
 				" belongs to no revision and is not programmed: " + why + "."
 		})
@@ -167,9 +184,27 @@ func (m *messages) add(o *manifest.Object, text func(subject string) string) {
 		m.of[key] = found
 		m.order = append(m.order, key)
 	}
-	if found.count++; len(found.first) < maxNamed {
-		found.first = append(found.first, subjectOf(o))
+	found.name(o)
+}
+
+// name adds an object that the message is about.
+func (m *message) name(o *manifest.Object) {
+	if m.count++; len(m.first) < maxNamed {
+		m.first = append(m.first, subjectOf(o))
 	}
+}
+
+// line is the message with its subject.
+func (m *message) line() string {
+	subject := m.first[0]
+	if m.count > 1 {
+		subject += " (and " + strings.Join(m.first[1:], ", ")
+		if more := m.count - len(m.first); more > 0 {
+			subject += fmt.Sprintf(" and %d more", more)
+		}
+		subject += ")"
+	}
+	return m.text(subject)
 }
 
 // subjectOf names what is refused or warned of: of a template it is the pods.
@@ -185,16 +220,7 @@ func subjectOf(o *manifest.Object) string {
 func (m *messages) lines() []string {
 	out := make([]string, 0, len(m.order))
 	for _, key := range m.order {
-		found := m.of[key]
-		subject := found.first[0]
-		if found.count > 1 {
-			subject += " (and " + strings.Join(found.first[1:], ", ")
-			if more := found.count - len(found.first); more > 0 {
-				subject += fmt.Sprintf(" and %d more", more)
-			}
-			subject += ")"
-		}
-		out = append(out, found.text(subject))
+		out = append(out, m.of[key].line())
 	}
 	return out
 }

@@ -39,6 +39,14 @@ func golden() map[string][]string {
 	runs["forward-in-guard.table"] = known
 	runs["forward-without-endpoints.table"] = []string{"--mode", "forward", "-f", forward + "mesh.yaml", "-f", forward + "workloads.yaml"}
 	runs["forward-declared.table"] = []string{"--mode", "forward", "-f", "../manifest/testdata/git", "-f", workloads}
+	runs["nothing.wide"] = []string{"-f", "testdata/nothing.yaml", "-o", "wide"}
+	for _, output := range resolveOutputs() {
+		runs["repository."+output] = []string{"-f", repository, "-o", output}
+	}
+	for _, output := range []string{outputGitHub, outputGitLab, outputSARIF} {
+		runs["nothing."+output] = []string{"-f", "testdata/nothing.yaml", "-o", output}
+		runs["mistakes."+output] = []string{"-f", "testdata/mistakes.yaml", "-o", output}
+	}
 	for _, mesh := range []string{"ambient-inplace", "revisionbased-before", "revisionbased-during"} {
 		for _, output := range []string{"table", "wide", "json"} {
 			runs[mesh+"."+output] = []string{"-f", meshes + mesh + ".json", "-f", workloads, "-o", output}
@@ -51,7 +59,7 @@ func golden() map[string][]string {
 func checked() map[string][]string {
 	const changes = "testdata/check/"
 	ambient, before, during := meshes+"ambient-inplace.json", meshes+"revisionbased-before.json", meshes+"revisionbased-during.json"
-	return map[string][]string{
+	runs := map[string][]string{
 		"inplace-step.table":     {"-f", ambient, "--change", changes + "inplace-two-minors.yaml"},
 		"all-at-once.table":      {"-f", ambient, "--change", changes + "all-at-once.yaml"},
 		"all-at-once.json":       {"-f", ambient, "--change", changes + "all-at-once.yaml", "-o", "json"},
@@ -66,10 +74,51 @@ func checked() map[string][]string {
 		"delete-nothing.table":   {"-f", ambient, "--change", changes + "tag-prod.yaml", "--delete"},
 		"labels.table":           {"-f", during, "--change", changes + "labels.yaml"},
 		"waypoints.table":        {"-f", ambient, "--change", changes + "waypoints.yaml"},
+		"policies.table":         {"-f", ambient, "-f", "testdata/status/bypassed.yaml", "--change", changes + "policies.yaml"},
+		"policies.sarif":         {"-f", ambient, "-f", "testdata/status/bypassed.yaml", "--change", changes + "policies.yaml", "-o", "sarif"},
 		"waypoints.json":         {"-f", ambient, "--change", changes + "waypoints.yaml", "-o", "json"},
 		"declared.table":         {"-f", "../manifest/testdata/git", "--change", changes + "git-next.yaml"},
 		"nothing-there.table":    {"-f", "testdata/nothing.yaml", "--change", changes + "all-at-once.yaml"},
 		"several-in-order.table": {"-f", during, "--change", changes + "cni-ahead.yaml", "--change", changes + "labels.yaml"},
+		"delete-tag.sarif":       {"-f", during, "--change", changes + "tag-prod.yaml", "--delete", "-o", "sarif"},
+	}
+	for _, output := range []string{outputGitHub, outputGitLab, outputSARIF} {
+		for change, mesh := range map[string]string{
+			"override": during, "labels": during, "waypoints": ambient, "all-at-once": ambient, "git-next": "../manifest/testdata/git",
+		} {
+			file := change + ".yaml"
+			if change == "override" {
+				file = "cni-ahead-override.yaml"
+			}
+			runs[change+"."+output] = []string{"-f", mesh, "--change", changes + file, "-o", output}
+		}
+	}
+	return runs
+}
+
+// Every format of every command is kept, of a run that has something to say and of one that has not.
+func TestEveryFormatIsKept(t *testing.T) {
+	t.Parallel()
+	for dir, outputs := range map[string][]string{
+		"golden": resolveOutputs(), "golden-check": checkOutputs(), "golden-status": statusOutputs(), "golden-plan": planOutputs(),
+	} {
+		for _, output := range outputs {
+			kept, err := filepath.Glob(filepath.Join("testdata", dir, "*."+output+".txtar"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			full, exits := 0, map[string]bool{}
+			for _, file := range kept {
+				_, rest, _ := strings.Cut(readText(t, file), "-- exit --\n")
+				exits[rest[:1]] = true
+				if !strings.Contains(rest, "-- stdout --\n-- stderr --\n") {
+					full++
+				}
+			}
+			if full == 0 || !exits["0"] || !exits["1"] {
+				t.Errorf("%s holds %d runs with -o %s that print something, with exit codes %v; want some with 0 and 1", dir, full, output, exits)
+			}
+		}
 	}
 }
 

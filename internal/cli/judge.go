@@ -15,6 +15,7 @@ import (
 type answer struct {
 	// object is its kind, namespace and name, as in kubectl's own output.
 	object    string
+	written   *manifest.Object
 	operation skew.Operation
 	findings  []skew.Finding
 }
@@ -74,7 +75,7 @@ func declaredOnly(m *skew.Mesh) bool {
 
 // judge answers for one object. A write that is admitted counts for the ones after it.
 func (j *judge) judge(o *manifest.Object) {
-	a := answer{object: objectName(o), operation: skew.Delete}
+	a := answer{object: objectName(o), written: o, operation: skew.Delete}
 	old := j.set.Find(o)
 	if !j.delete {
 		if old = j.set.Written(o); old != nil {

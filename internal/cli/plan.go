@@ -54,11 +54,14 @@ const planExample = `  # From what the current cluster has
   router plan --to v1.30.3 --strategy RevisionBased --tag prod --drain ondelete
 
   # A mesh that was saved before, without a cluster
-  kubectl get -A -o yaml istios,istiorevisions,istiorevisiontags,istiocnis,ztunnels,namespaces,gateways,gatewayclasses,pods,services,deployments,daemonsets > mesh.yaml
+  kubectl get -A -o yaml istios,istiorevisions,istiorevisiontags,istiocnis,ztunnels,namespaces,gateways,gatewayclasses,httproutes,authorizationpolicies,pods,services,deployments,daemonsets > mesh.yaml
   router plan -f mesh.yaml --to v1.28.5 --available v1.25.5,v1.26.8,v1.27.9,v1.28.5
 
   # The first step alone
   router plan --to v1.30.3 -o json | jq -r '.steps[0].command'`
+
+// planOutputs are the formats of plan.
+func planOutputs() []string { return []string{outputTable, outputJSON, outputMarkdown} }
 
 type planOptions struct {
 	source    sourceOptions
@@ -77,7 +80,7 @@ func NewPlanCommand(streams Streams) *cobra.Command {
 	o := planOptions{source: sourceOptions{purpose: manifest.ForSkew}}
 	cmd := newCommand(streams, cobra.Command{
 		Use: "plan --to VERSION [-f FILE|DIR ...] [--istio NAME] [--strategy InPlace|RevisionBased] [--tag NAME] [--drain grace|ondelete] " +
-			"[--available VERSION,...] [--policy FILE] [-n NAMESPACE] [-o table|json|markdown] [--kubeconfig FILE] [--context NAME]",
+			"[--available VERSION,...] [--policy FILE] [-n NAMESPACE] [--ignore PATTERN] [-o table|json|markdown] [--kubeconfig FILE] [--context NAME]",
 		Short:   "Show the steps to another version of Istio, each with its command",
 		Long:    planLong,
 		Example: planExample,
@@ -95,7 +98,13 @@ func NewPlanCommand(streams Streams) *cobra.Command {
 	flags.StringVar(&o.drain, "drain", "", "how ZTunnel is replaced: grace or ondelete (default as it is configured)")
 	flags.StringSliceVar(&o.available, "available", nil, "versions that the operator offers (default those of the CustomResourceDefinition)")
 	flags.StringVar(&o.policy, "policy", "", "file with the RouterPolicy to apply instead of the default one")
-	flags.StringVarP(&o.output, "output", "o", outputTable, "format of the output: table, json or markdown")
+	flags.StringVarP(&o.output, "output", "o", outputTable, "format of the output: "+oneOf(planOutputs()))
+	o.source.complete(cmd, planOutputs())
+	offer(cmd, map[string]words{
+		"to": o.versions, "available": o.versions, "istio": o.source.names("Istio"), "tag": o.source.names("IstioRevisionTag"),
+		"strategy": fixed(string(skew.InPlace), string(skew.RevisionBased)),
+		"drain":    fixed(string(plan.DrainGrace), string(plan.DrainOnDelete)),
+	})
 	return cmd
 }
 
@@ -129,8 +138,8 @@ func (o *planOptions) run(ctx context.Context, streams Streams) error {
 
 func (o *planOptions) validate() error {
 	switch {
-	case !slices.Contains([]string{outputTable, outputJSON, outputMarkdown}, o.output):
-		return fmt.Errorf("unknown output format %q: use -o table, json or markdown", o.output)
+	case !slices.Contains(planOutputs(), o.output):
+		return unknownOutput(o.output, planOutputs())
 	case o.to == "":
 		return errors.New("there is no version to plan for: name one with --to, such as --to v1.30.3")
 	case !slices.Contains([]string{"", string(skew.InPlace), string(skew.RevisionBased)}, o.strategy):
@@ -138,7 +147,7 @@ func (o *planOptions) validate() error {
 	case !slices.Contains([]string{"", string(plan.DrainGrace), string(plan.DrainOnDelete)}, o.drain):
 		return fmt.Errorf("unknown way to drain %q: use --drain grace or --drain ondelete", o.drain)
 	}
-	return nil
+	return o.source.validate()
 }
 
 func (o *planOptions) print(streams Streams, found *plan.Plan, seen *planSight) error {

@@ -17,6 +17,12 @@ func (p *planPrinter) markdown() {
 		}
 		p.fenced("What would help:", p.plan.Advice)
 	}
+	if len(p.plan.Warnings) > 0 {
+		fmt.Fprint(p.out, "\n## Wrong already, and not mended by this\n\n")
+		for _, w := range p.plan.Warnings {
+			fmt.Fprintln(p.out, "- [ ] "+sentence(w))
+		}
+	}
 	if len(p.assumptions) > 0 {
 		fmt.Fprint(p.out, "\n## Assumptions\n\n")
 		for _, a := range p.assumptions {

@@ -30,6 +30,7 @@ type planDocument struct {
 	WaitFirst   string     `json:"waitFirst"`
 	Steps       []planStep `json:"steps"`
 	Assumptions []string   `json:"assumptions"`
+	Warnings    []string   `json:"warnings"`
 }
 
 type planStep struct {
@@ -50,7 +51,7 @@ func (p *planPrinter) json() error {
 	d := planDocument{
 		Possible: p.plan.Possible, Reason: p.plan.Reason, Advice: list(p.plan.Advice), Istio: p.plan.Istio,
 		Strategy: string(p.plan.Strategy), From: p.plan.From, To: p.plan.To, WaitFirst: text(p.plan.Before),
-		Steps: []planStep{}, Assumptions: list(p.assumptions),
+		Steps: []planStep{}, Assumptions: list(p.assumptions), Warnings: list(p.plan.Warnings),
 	}
 	for i := range p.plan.Steps {
 		s := &p.plan.Steps[i]
@@ -85,6 +86,12 @@ func (p *planPrinter) headline() string {
 func (p *planPrinter) table() error {
 	fmt.Fprintln(p.out, p.coloured(ansiBold, visible(p.headline())))
 	p.reasons()
+	if len(p.plan.Warnings) > 0 {
+		fmt.Fprintln(p.out)
+	}
+	for _, warning := range p.plan.Warnings {
+		p.wrap("warning: " + warning)
+	}
 	if len(p.plan.Before) > 0 {
 		fmt.Fprintln(p.out, "\nFirst wait for what is under way:")
 		p.commands("", p.plan.Before)

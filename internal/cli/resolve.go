@@ -25,6 +25,11 @@ const (
 	outputJSON  = "json"
 )
 
+// resolveOutputs are the formats of resolve.
+func resolveOutputs() []string {
+	return []string{outputTable, outputWide, outputJSON, outputGitHub, outputGitLab, outputSARIF}
+}
+
 const resolveLong = `Show which revision of Istio every pod gets, and why.
 
 Pods are shown as well as what makes pods: Deployments, StatefulSets, DaemonSets, ReplicaSets,
@@ -76,7 +81,7 @@ type resolveOptions struct {
 func NewResolveCommand(streams Streams) *cobra.Command {
 	o := resolveOptions{source: sourceOptions{without: []string{"IstioCNI", "ZTunnel"}}}
 	cmd := newCommand(streams, cobra.Command{
-		Use:     "resolve [-f FILE|DIR ...] [-n NAMESPACE] [-o table|wide|json] [--mode guard|forward] [--policy FILE] [--kubeconfig FILE] [--context NAME]",
+		Use:     "resolve [-f FILE|DIR ...] [-n NAMESPACE] [--ignore PATTERN] [-o table|wide|json|github|gitlab|sarif] [--made-from DIR] [--mode guard|forward] [--policy FILE] [--kubeconfig FILE] [--context NAME]",
 		Short:   "Show which revision every pod gets, and why",
 		Long:    resolveLong,
 		Example: resolveExample,
@@ -84,42 +89,55 @@ func NewResolveCommand(streams Streams) *cobra.Command {
 			return o.run(cmd.Context(), streams)
 		},
 	})
-	o.source.addFlags(cmd.Flags())
 	flags := cmd.Flags()
-	flags.StringVarP(&o.output, "output", "o", outputTable, "format of the output: table, wide or json")
+	o.source.addFlags(flags)
+	o.source.addMadeFrom(flags)
+	flags.StringVarP(&o.output, "output", "o", outputTable, "format of the output: "+oneOf(resolveOutputs()))
 	flags.StringVar(&o.mode, "mode", modeGuard, "who injects: guard (Istio's own webhooks) or forward (the router)")
 	flags.StringVar(&o.policy, "policy", "", "file with the RouterPolicy to apply instead of the default one")
+	o.source.complete(cmd, resolveOutputs())
 	return cmd
 }
 
 func (o *resolveOptions) run(ctx context.Context, streams Streams) error {
-	if !slices.Contains([]string{outputTable, outputWide, outputJSON}, o.output) {
-		return usage(fmt.Errorf("unknown output format %q: use -o table, -o wide or -o json", o.output))
+	if err := o.validate(); err != nil {
+		return usage(err)
 	}
-	switch o.mode {
-	case modeGuard:
-	case modeForward:
+	if o.mode == modeForward {
 		o.source.purpose = manifest.ForForwarding
-	default:
-		return usage(fmt.Errorf("unknown mode %q: use --mode=%s or --mode=%s", o.mode, modeGuard, modeForward))
 	}
 	policy, err := readPolicy(o.policy)
 	if err != nil {
 		return usage(err)
 	}
 	o.source.precedence = policy.NamespacePrecedence()
+	a := annotator{command: "resolve", output: o.output, madeFrom: o.source.madeFrom}
+	o.source.fields = annotates(o.output)
 	set, err := o.source.read(ctx, streams.In)
 	if err != nil {
+		a.unreadable(streams, err)
 		return usage(err)
 	}
-	found := resolve(set, o.source.only(), policy.Routing())
-	if err := o.print(streams, set, found); err != nil {
+	found := resolver{set: set, policy: policy.Routing(), places: o.source.fields}.resolve(o.source.only())
+	if err := o.print(streams, set, found, &a); err != nil {
 		return usage(fmt.Errorf("writing the output: %w", err))
 	}
 	if found.refused {
 		return ExitError{Code: ExitRefused}
 	}
 	return nil
+}
+
+func (o *resolveOptions) validate() error {
+	switch {
+	case !slices.Contains(resolveOutputs(), o.output):
+		return unknownOutput(o.output, resolveOutputs())
+	case o.mode != modeGuard && o.mode != modeForward:
+		return fmt.Errorf("unknown mode %q: use --mode=%s or --mode=%s", o.mode, modeGuard, modeForward)
+	case annotates(o.output) && !o.source.offline():
+		return fmt.Errorf("-o %s names files and lines, which a cluster has not: name files with --filename, or use -o table, wide or json", o.output)
+	}
+	return o.source.validate()
 }
 
 // columns are those of the table.
@@ -129,11 +147,13 @@ func (o *resolveOptions) columns(wide bool) tableColumns {
 
 // print writes the answer to Out. What is worth saying about the input, and in JSON also why something is
 // refused, goes to Err, so that the JSON stays one object per line.
-func (o *resolveOptions) print(streams Streams, set *manifest.Set, found *resolution) error {
+func (o *resolveOptions) print(streams Streams, set *manifest.Set, found *resolution, a *annotator) error {
 	out, notices := bufio.NewWriter(streams.Out), bufio.NewWriter(streams.Err)
 	writeNotices(notices, o.source.notices(set, found))
 	var err error
 	switch {
+	case annotates(o.output):
+		err = a.write(Streams{Out: out, Err: notices}, len(found.rows), found.mentions.results(a))
 	case o.output == outputJSON:
 		err = writeJSON(out, found.rows)
 		writeLines(notices, found.refusals.lines())

@@ -34,7 +34,7 @@ func ran(t *testing.T, input string, args ...string) outcome {
 func ranCommand(t *testing.T, command, input string, args ...string) outcome {
 	t.Helper()
 	var out, errs bytes.Buffer
-	commands := map[string]func(Streams) *cobra.Command{"resolve": NewResolveCommand, "check": NewCheckCommand, "status": statusAtNoon, "plan": NewPlanCommand}
+	commands := map[string]func(Streams) *cobra.Command{"resolve": NewResolveCommand, "check": NewCheckCommand, "status": statusAtNoon, "plan": NewPlanCommand, "migrate": migrateNow}
 	cmd := commands[command](Streams{In: strings.NewReader(input), Out: &out, Err: &errs})
 	cmd.SetArgs(args)
 	got := outcome{}
@@ -161,7 +161,7 @@ func TestExitCodes(t *testing.T) {
 		},
 		"an unknown flag":          {args: []string{"--file", "x"}, want: ExitUsage, stderr: "unknown flag: --file; see resolve --help"},
 		"an argument":              {args: []string{"x.yaml"}, want: ExitUsage, stderr: "name files with --filename: resolve -f x.yaml"},
-		"an unknown output":        {args: []string{"-f", mesh, "-o", "yaml"}, want: ExitUsage, stderr: `unknown output format "yaml": use -o table, -o wide or -o json`},
+		"an unknown output":        {args: []string{"-f", mesh, "-o", "yaml"}, want: ExitUsage, stderr: `unknown output format "yaml": use -o table, wide, json, github, gitlab or sarif`},
 		"a file that is not there": {args: []string{"-f", "none.yaml"}, want: ExitUsage, stderr: "error: none.yaml: cannot be read: no such file or directory"},
 		"a malformed file":         {args: []string{"-f", "-"}, input: "a: b: c\n", want: ExitUsage, stderr: "error: -:1: malformed YAML: mapping values are not allowed in this context"},
 		"files and a cluster":      {args: []string{"-f", mesh, "--context", "x"}, want: ExitUsage, stderr: "--context asks for a cluster and --filename for files"},

@@ -27,15 +27,37 @@ type sourceOptions struct {
 	without []string
 	// pageSize is how many objects are asked for at a time; 0 means the default.
 	pageSize int
+	// fields: the lines of fields are needed.
+	fields bool
+	// ignore are patterns of what is passed over in directories.
+	ignore []string
+	// madeFrom is the directory that standard input was made from.
+	madeFrom string
 }
 
 func (o *sourceOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVarP(&o.files, "filename", "f", nil,
 		"file or directory of manifests to read instead of a cluster, - for standard input; may be repeated")
+	flags.StringSliceVar(&o.ignore, "ignore", nil,
+		"names or paths to leave out of directories, such as values*.yaml or apps/**/tests; may be repeated")
 	flags.StringVarP(&o.namespace, "namespace", "n", "",
 		"with --filename, the namespace of objects that name none (default \"default\"); otherwise the only namespace to show")
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "path of the kubeconfig file for the cluster to read")
 	flags.StringVar(&o.context, "context", "", "context of the kubeconfig to use")
+}
+
+// addMadeFrom is for commands that name files and lines.
+func (o *sourceOptions) addMadeFrom(flags *pflag.FlagSet) {
+	flags.StringVar(&o.madeFrom, "made-from", "",
+		"directory that standard input was made from, a Helm chart or what kustomize built: annotations then name the files in it")
+}
+
+// validate finds what is wrong with the flags.
+func (o *sourceOptions) validate() error {
+	if err := manifest.Ignore(o.ignore).Validate(); err != nil {
+		return fmt.Errorf("--ignore: %w", err)
+	}
+	return nil
 }
 
 // read returns everything there is, from the files or the cluster.
@@ -48,7 +70,9 @@ func (o *sourceOptions) read(ctx context.Context, in io.Reader) (*manifest.Set, 
 			return nil, fmt.Errorf("%s asks for a cluster and --filename for files: leave one of them out", flag.name)
 		}
 	}
-	return manifest.Read(ctx, manifest.Options{Paths: o.files, Input: in, Namespace: o.namespace, Purpose: o.purpose, Precedence: o.precedence})
+	return manifest.Read(ctx, manifest.Options{
+		Paths: o.files, Input: in, Namespace: o.namespace, Purpose: o.purpose, Precedence: o.precedence, Fields: o.fields, Ignore: o.ignore,
+	})
 }
 
 func (o *sourceOptions) offline() bool { return len(o.files) > 0 }

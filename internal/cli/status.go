@@ -59,8 +59,13 @@ const statusExample = `  # The cluster of the current context
   router status -o json | jq -r '.restartCommands[]'
 
   # A mesh that was saved before, without a cluster
-  kubectl get -A -o yaml istios,istiorevisions,istiorevisiontags,istiocnis,ztunnels,namespaces,gateways,gatewayclasses,pods,services,deployments,daemonsets,mutatingwebhookconfigurations > mesh.yaml
+  kubectl get -A -o yaml istios,istiorevisions,istiorevisiontags,istiocnis,ztunnels,namespaces,gateways,gatewayclasses,httproutes,authorizationpolicies,pods,services,deployments,daemonsets,mutatingwebhookconfigurations > mesh.yaml
   router status -f mesh.yaml`
+
+// statusOutputs are the formats of status.
+func statusOutputs() []string {
+	return []string{outputTable, outputWide, outputJSON, outputYAML, outputHTML}
+}
 
 type statusOptions struct {
 	source    sourceOptions
@@ -86,7 +91,7 @@ func NewStatusCommand(streams Streams, now clock.WithTicker) *cobra.Command {
 func newStatusCommand(streams Streams, o *statusOptions) *cobra.Command {
 	o.source = sourceOptions{purpose: manifest.ForSkew, without: []string{"Pod"}} // pods are read on their own
 	cmd := newCommand(streams, cobra.Command{
-		Use: "status [-f FILE|DIR ...] [-n NAMESPACE] [-o table|wide|json|yaml|html] [-w] [--no-headers] [--mode guard|forward] [--policy FILE] " +
+		Use: "status [-f FILE|DIR ...] [-n NAMESPACE] [--ignore PATTERN] [-o table|wide|json|yaml|html] [-w] [--no-headers] [--mode guard|forward] [--policy FILE] " +
 			"[--kubeconfig FILE] [--context NAME]",
 		Short:   "Show versions, skew, and what an upgrade still has to do",
 		Long:    statusLong,
@@ -97,11 +102,12 @@ func newStatusCommand(streams Streams, o *statusOptions) *cobra.Command {
 	})
 	flags := cmd.Flags()
 	o.source.addFlags(flags)
-	flags.StringVarP(&o.output, "output", "o", outputTable, "format of the output: table, wide, json, yaml or html")
+	flags.StringVarP(&o.output, "output", "o", outputTable, "format of the output: "+oneOf(statusOutputs()))
 	flags.BoolVarP(&o.watch, "watch", "w", false, "go on, and show every change of the cluster")
 	flags.BoolVar(&o.noHeaders, "no-headers", false, "leave out the headers of the tables")
 	flags.StringVar(&o.mode, "mode", modeGuard, "who injects: guard (Istio's own webhooks) or forward (the router)")
 	flags.StringVar(&o.policy, "policy", "", "file with the RouterPolicy to apply instead of the default one")
+	o.source.complete(cmd, statusOutputs())
 	return cmd
 }
 
@@ -126,10 +132,9 @@ func (o *statusOptions) run(ctx context.Context, streams Streams) error {
 }
 
 func (o *statusOptions) validate() error {
-	outputs := []string{outputTable, outputWide, outputJSON, outputYAML, outputHTML}
 	switch {
-	case !slices.Contains(outputs, o.output):
-		return fmt.Errorf("unknown output format %q: use -o table, wide, json, yaml or html", o.output)
+	case !slices.Contains(statusOutputs(), o.output):
+		return unknownOutput(o.output, statusOutputs())
 	case o.mode != modeGuard && o.mode != modeForward:
 		return fmt.Errorf("unknown mode %q: use --mode=%s or --mode=%s", o.mode, modeGuard, modeForward)
 	case o.watch && o.source.offline():
@@ -137,7 +142,7 @@ func (o *statusOptions) validate() error {
 	case o.watch && o.output == outputHTML:
 		return errors.New("--watch shows every change, and a page is of one moment: use -o table, wide, json or yaml with --watch")
 	}
-	return nil
+	return o.source.validate()
 }
 
 // ended is the exit code for a report.

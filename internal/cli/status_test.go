@@ -33,10 +33,11 @@ func statusAtNoon(streams Streams) *cobra.Command {
 func statusMeshes() map[string][]string {
 	const added = "testdata/status/"
 	return map[string][]string{
-		"healthy": {"-f", meshes + "revisionbased-before.json", "-f", added + "healthy.jsonl"},
-		"upgrade": {"-f", meshes + "revisionbased-during.json", "-f", added + "upgrade.jsonl"},
-		"ambient": {"-f", meshes + "ambient-inplace.json", "-f", added + "ambient.jsonl"},
-		"overlap": {"-f", added + "forward", "-f", added + "overlap", "--mode", "forward"},
+		"healthy":  {"-f", meshes + "revisionbased-before.json", "-f", added + "healthy.jsonl"},
+		"upgrade":  {"-f", meshes + "revisionbased-during.json", "-f", added + "upgrade.jsonl"},
+		"ambient":  {"-f", meshes + "ambient-inplace.json", "-f", added + "ambient.jsonl"},
+		"bypassed": {"-f", meshes + "ambient-inplace.json", "-f", added + "bypassed.yaml"},
+		"overlap":  {"-f", added + "forward", "-f", added + "overlap", "--mode", "forward"},
 	}
 }
 
@@ -104,7 +105,7 @@ func readAll(t *testing.T, files ...string) string {
 
 func TestStatusExitsWithOneForErrorsOnly(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]int{"healthy": 0, "upgrade": ExitRefused, "ambient": ExitRefused, "overlap": ExitRefused} {
+	for name, want := range map[string]int{"healthy": 0, "upgrade": ExitRefused, "ambient": ExitRefused, "bypassed": ExitRefused, "overlap": ExitRefused} {
 		r, got := reportOf(t, statusMeshes()[name]...)
 		if got.code != want || r.Summary.Healthy != (want == 0) {
 			t.Errorf("%s: got exit code %d and healthy %t, want %d", name, got.code, r.Summary.Healthy, want)

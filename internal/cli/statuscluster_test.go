@@ -56,6 +56,7 @@ func TestStatusInACluster(t *testing.T) {
 	createAll(t, c, "testdata/status/cluster.yaml")
 
 	t.Run("read at once", func(t *testing.T) { readUpgrade(t, c) })
+	t.Run("restarted", func(t *testing.T) { testMigrate(t, c) })
 	t.Run("webhooks of Istio's in the way", func(t *testing.T) { testOverlaps(t, c) })
 	t.Run("watching the rest of it", func(t *testing.T) { watchUpgrade(t, c) })
 }

@@ -17,6 +17,7 @@ type Figures struct {
 	Restarts     []Restarts
 	Observations []Observations
 	Tags         []Tag
+	Injectors    []Injector
 }
 
 // Workloads counts those that run one version of one revision's proxy. One in the middle of a restart counts for each.
@@ -37,6 +38,12 @@ type Observations struct {
 	Rule  skew.Rule
 	Level skew.Level
 	Count int
+}
+
+// Injector counts the ready pods of a revision's istiod.
+type Injector struct {
+	Revision string
+	Ready    int
 }
 
 // Tag is where a tag leads.
@@ -71,7 +78,7 @@ func Of(m *routing.Mesh, s *skew.Mesh, p skew.Policy) Figures {
 	for _, w := range s.Workloads {
 		c.add(w)
 	}
-	out := Figures{Workloads: c.workloads(), Restarts: c.restarts(), Tags: tags(m, c.asks)}
+	out := Figures{Workloads: c.workloads(), Restarts: c.restarts(), Tags: tags(m, c.asks), Injectors: injectors(s)}
 	observed := map[Observations]int{}
 	for _, o := range skew.Examine(s, p).Observations {
 		observed[Observations{Rule: o.Rule, Level: o.Level}]++
@@ -100,6 +107,18 @@ func injected(s *skew.Mesh) map[string]string {
 		}
 	}
 	return versions
+}
+
+// injectors lists the istiods that are found: of a remote one, or one under another name, nothing is known.
+func injectors(s *skew.Mesh) []Injector {
+	var list []Injector
+	for _, r := range s.Revisions {
+		if r.Istiod.Found {
+			list = append(list, Injector{r.Name, r.Istiod.Ready})
+		}
+	}
+	slices.SortFunc(list, func(a, b Injector) int { return cmp.Compare(a.Revision, b.Revision) })
+	return list
 }
 
 func tags(m *routing.Mesh, asks map[asking]int) []Tag {

@@ -97,7 +97,7 @@ func TestFigures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m, s := world(moved(), tc.workloads...)
 			got := figures.Of(m, s, skew.DefaultPolicy())
-			got.Observations = nil // their own test below
+			got.Observations, got.Injectors = nil, nil // their own tests below
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -119,6 +119,16 @@ func TestWhatTheRulesObserve(t *testing.T) {
 	}
 	if diff := cmp.Diff([]skew.Rule{skew.CNISkew}, got); diff != "" || total < 1 {
 		t.Errorf("%d observations (-want +got):\n%s", total, diff)
+	}
+}
+
+func TestReadyInjectors(t *testing.T) {
+	m, s := world(moved())
+	s.Revisions[0].Istiod.Ready = 2
+	s.Revisions = append(s.Revisions, skew.Revision{Revision: routing.Revision{Name: "elsewhere", Remote: true}})
+	want := []figures.Injector{{Revision: before, Ready: 2}, {Revision: after}}
+	if diff := cmp.Diff(want, figures.Of(m, s, skew.DefaultPolicy()).Injectors); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

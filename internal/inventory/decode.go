@@ -16,7 +16,8 @@ import (
 type decoder func(raw []byte) (skew.Object, error)
 
 // decoderOf returns what reads the kind, nil where no rule looks at it. Versions are not told apart: the fields that
-// are read are the same in all that are served (ZTunnel v1alpha1 and v1, Gateway v1beta1 and v1).
+// are read are the same in all that are served (ZTunnel v1alpha1 and v1, Gateways, HTTPRoutes and AuthorizationPolicies v1beta1
+// and v1).
 func decoderOf(gk schema.GroupKind) decoder {
 	switch gk {
 	case schema.GroupKind{Group: sail.Group, Kind: "Istio"}:
@@ -31,6 +32,10 @@ func decoderOf(gk schema.GroupKind) decoder {
 		return decodeWith(ZTunnel)
 	case schema.GroupKind{Group: GatewayGroupVersion().Group, Kind: "Gateway"}:
 		return decodeWith((*Gateway).Skew)
+	case schema.GroupKind{Group: GatewayGroupVersion().Group, Kind: string(skew.KindHTTPRoute)}:
+		return decodeWith((*HTTPRoute).Skew)
+	case schema.GroupKind{Group: SecurityGroupVersion().Group, Kind: string(skew.KindAuthorizationPolicy)}:
+		return decodeWith((*AuthorizationPolicy).Skew)
 	case schema.GroupKind{Kind: "Namespace"}:
 		return decodeWith(func(o *metav1.PartialObjectMetadata) skew.Namespace { return Namespace(&o.ObjectMeta) })
 	case schema.GroupKind{Kind: "Service"},

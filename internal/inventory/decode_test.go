@@ -174,6 +174,42 @@ func TestDecode(t *testing.T) {
 			`{"metadata":{"namespace":"n","name":"s"}}`,
 			skew.Consumer{Kind: skew.KindServiceEntry, Namespace: "n", Name: "s"},
 		},
+		"a route of Services and a Gateway": {
+			schema.GroupKind{Group: gatewayGroup, Kind: "HTTPRoute"},
+			`{"metadata":{"namespace":"n","name":"r"},"spec":{"parentRefs":[{"name":"ingress"},
+			{"group":"","kind":"Service","name":"s","port":80},{"group":"","kind":"Service","name":"s","port":81},
+			{"group":"core","kind":"Service","name":"t","namespace":"n"},{"group":"networking.istio.io","kind":"ServiceEntry","name":"e"},
+			{"group":"","kind":"Service","name":"u","namespace":"m"},{"group":"gateway.networking.k8s.io","kind":"Service","name":"v"},
+			{"kind":"Service","name":"w"}],"rules":[{}]}}`,
+			skew.Attachment{Kind: skew.KindHTTPRoute, Namespace: "n", Name: "r", Targets: []skew.Ref{
+				target(skew.KindService, "s"), target(skew.KindService, "t"), target(skew.KindServiceEntry, "e"),
+			}},
+		},
+		"a route of a Gateway alone": {
+			schema.GroupKind{Group: gatewayGroup, Kind: "HTTPRoute"},
+			`{"metadata":{"namespace":"n","name":"r"},"spec":{"parentRefs":[{"group":"gateway.networking.k8s.io","kind":"Gateway","name":"g"}]}}`,
+			skew.Attachment{Kind: skew.KindHTTPRoute, Namespace: "n", Name: "r"},
+		},
+		"a policy with targets": {
+			schema.GroupKind{Group: "security.istio.io", Kind: "AuthorizationPolicy"},
+			`{"metadata":{"namespace":"n","name":"p","deletionTimestamp":"2026-11-22T16:40:49Z"},"spec":{"targetRefs":[{"kind":"Service","name":"s"},
+			{"group":"gateway.networking.k8s.io","kind":"Gateway","name":"g"},{"group":"gateway.networking.k8s.io","kind":"GatewayClass","name":"c"},
+			{"group":"networking.istio.io","kind":"Gateway","name":"h"},{"kind":"Service","name":"t","namespace":"m"}],
+			"action":"DENY","rules":[{"to":[{"operation":{"methods":["GET"]}}]}]}}`,
+			skew.Attachment{Kind: skew.KindAuthorizationPolicy, Namespace: "n", Name: "p", Deleting: true, Targets: []skew.Ref{
+				target(skew.KindService, "s"), target(skew.KindGateway, "g"), {Kind: skew.KindGatewayClass, Name: "c"},
+			}},
+		},
+		"a policy with the one target of older versions": {
+			schema.GroupKind{Group: "security.istio.io", Kind: "AuthorizationPolicy"},
+			`{"metadata":{"namespace":"n","name":"p"},"spec":{"targetRef":{"group":"","kind":"Service","name":"s"}}}`,
+			skew.Attachment{Kind: skew.KindAuthorizationPolicy, Namespace: "n", Name: "p", Targets: []skew.Ref{target(skew.KindService, "s")}},
+		},
+		"a policy that selects pods": {
+			schema.GroupKind{Group: "security.istio.io", Kind: "AuthorizationPolicy"},
+			`{"metadata":{"namespace":"n","name":"p"},"spec":{"selector":{"matchLabels":{"app":"a"}},"rules":[{}]}}`,
+			skew.Attachment{Kind: skew.KindAuthorizationPolicy, Namespace: "n", Name: "p"},
+		},
 		"a WorkloadEntry": {
 			schema.GroupKind{Group: "networking.istio.io", Kind: "WorkloadEntry"},
 			`{"metadata":{"namespace":"n","name":"s","labels":{"istio.io/use-waypoint":"w","istio.io/use-waypoint-namespace":"m"}}}`,
@@ -194,6 +230,11 @@ func TestDecode(t *testing.T) {
 			}
 		})
 	}
+}
+
+// target is something in namespace n.
+func target(kind skew.Kind, name string) skew.Ref {
+	return skew.Ref{Kind: kind, Namespace: "n", Name: name}
 }
 
 func TestDecodeRefuses(t *testing.T) {

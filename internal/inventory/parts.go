@@ -28,6 +28,7 @@ type Parts struct {
 	GatewayClasses []skew.GatewayClass
 	Consumers      []skew.Consumer
 	Workloads      []skew.Workload
+	Attachments    []skew.Attachment
 }
 
 // Mesh joins the parts. It shares their slices, and changes none of them.
@@ -40,6 +41,7 @@ func (p Parts) Mesh() *skew.Mesh {
 		GatewayClasses: p.GatewayClasses,
 		Consumers:      p.Consumers,
 		Workloads:      p.Workloads,
+		Attachments:    p.Attachments,
 	}
 	m.Revisions, m.Tags = p.names(running)
 	if len(p.CNIs) > 0 {

@@ -21,19 +21,27 @@ func NetworkingGroupVersion() schema.GroupVersion {
 	return schema.GroupVersion{Group: "networking.istio.io", Version: "v1"}
 }
 
+// SecurityGroupVersion is the version of Istio's policies that is followed, served as long as [NetworkingGroupVersion].
+func SecurityGroupVersion() schema.GroupVersion {
+	return schema.GroupVersion{Group: "security.istio.io", Version: "v1"}
+}
+
 func podGroupVersion() schema.GroupVersion { return schema.GroupVersion{Version: "v1"} }
 
-// AddToScheme makes a client decode Gateways, GatewayClasses and pods straight into the small types of this package.
+// AddToScheme makes a client decode the kinds that this package has small types for straight into those.
 func AddToScheme(s *runtime.Scheme) {
 	for gvk, types := range map[schema.GroupVersionKind]struct{ object, list runtime.Object }{
-		GatewayGroupVersion().WithKind("Gateway"):      {&Gateway{}, &sail.List[*Gateway]{}},
-		GatewayGroupVersion().WithKind("GatewayClass"): {&GatewayClass{}, &sail.List[*GatewayClass]{}},
-		podGroupVersion().WithKind("Pod"):              {&Pod{}, &PodList{}},
+		GatewayGroupVersion().WithKind("Gateway"):              {&Gateway{}, &sail.List[*Gateway]{}},
+		GatewayGroupVersion().WithKind("GatewayClass"):         {&GatewayClass{}, &sail.List[*GatewayClass]{}},
+		GatewayGroupVersion().WithKind("HTTPRoute"):            {&HTTPRoute{}, &sail.List[*HTTPRoute]{}},
+		SecurityGroupVersion().WithKind("AuthorizationPolicy"): {&AuthorizationPolicy{}, &sail.List[*AuthorizationPolicy]{}},
+		podGroupVersion().WithKind("Pod"):                      {&Pod{}, &PodList{}},
 	} {
 		s.AddKnownTypeWithName(gvk, types.object)
 		s.AddKnownTypeWithName(gvk.GroupVersion().WithKind(gvk.Kind+"List"), types.list)
 	}
 	metav1.AddToGroupVersion(s, GatewayGroupVersion())
+	metav1.AddToGroupVersion(s, SecurityGroupVersion())
 	metav1.AddToGroupVersion(s, podGroupVersion())
 }
 

@@ -25,6 +25,8 @@ type CollectOptions struct {
 	// Live: the objects come from a running cluster, so that only what its operator has done counts. Otherwise
 	// they are declarations, and stand for what the operator would make of them: see [Read].
 	Live bool
+	// Fields: the lines of fields are kept, for [Object.FieldLine].
+	Fields bool
 }
 
 // Collector parses objects from any number of streams with all processors, holding no more of the text than is
@@ -208,6 +210,9 @@ type job struct {
 
 func (c *Collector) work() {
 	d := &decoder{kinds: c.kinds, others: c.others, namespace: c.options.Namespace, precedence: c.options.Precedence, interned: map[string]string{}}
+	if c.options.Fields {
+		d.fields = newFieldFinder()
+	}
 	for j := range c.jobs {
 		d.out = result{}
 		d.job(j)

@@ -30,6 +30,8 @@ type source struct {
 	line  int
 	data  []byte
 	marks []mark
+	// origin is the file that the text was rendered from, where it says so.
+	origin Origin
 }
 
 func (s *source) lineAt(offset int) int {
@@ -56,6 +58,8 @@ type decoder struct {
 	precedence routing.Precedence
 	interned   map[string]string
 	block      blockReader
+	// fields is nil where nobody asks for the lines of fields.
+	fields *fieldFinder
 
 	src *source
 	out result
@@ -250,6 +254,9 @@ func (d *decoder) known(k kind, v span) {
 	case unknownScope:
 		o.Namespace = id.namespace
 	case clusterWide:
+	}
+	if d.fields != nil {
+		d.locate(&o, v)
 	}
 	d.out.objects = append(d.out.objects, o)
 }

@@ -247,6 +247,9 @@ func (d *decoder) yaml(j job) {
 
 func (d *decoder) document(j job, doc *yamlDocument) {
 	d.src = &source{file: j.file, order: j.order, line: j.unit.line, data: doc.json, marks: doc.marks}
+	if d.fields != nil {
+		d.src.origin = sourceOf(j.unit.data)
+	}
 	for i, key := range doc.keys {
 		d.out.warnings = append(d.out.warnings, note{j.order, fmt.Sprintf(
 			"%s:%d: %s is given twice; as with kubectl, the last one counts",

@@ -8,9 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/revision-router/revision-router/routing"
 )
@@ -22,7 +20,8 @@ const Stdin = "-"
 type Options struct {
 	// Paths are files, directories, or [Stdin], in the order in which they are read. Of a directory, all files
 	// whose names end in one of [Extensions] are read, in order of their path, and those of its subdirectories.
-	// Names that begin with a dot are passed over there, and links are followed only within the directory.
+	// Names that begin with a dot are passed over there, and links are followed only within the directory. So are Helm
+	// charts, whose templates are no objects yet, and the files that tell kustomize what to build.
 	Paths []string
 	// Input is read for [Stdin].
 	Input io.Reader
@@ -32,6 +31,10 @@ type Options struct {
 	Purpose Purpose
 	// Precedence is that of [CollectOptions].
 	Precedence routing.Precedence
+	// Fields: the lines of fields are kept, for [Object.FieldLine].
+	Fields bool
+	// Ignore are patterns of what is passed over in directories: see [Ignore].
+	Ignore Ignore
 }
 
 // Extensions are the ends of the names of files that are read from directories. A file that is named itself may
@@ -48,7 +51,7 @@ func Extensions() []string { return []string{".yaml", ".yml", ".json", ".jsonl"}
 //
 // The error is that of ctx, or of type [Errors] with everything that is wrong.
 func Read(ctx context.Context, o Options) (*Set, error) {
-	c := NewCollector(CollectOptions{Namespace: o.Namespace, Purpose: o.Purpose, Precedence: o.Precedence})
+	c := NewCollector(CollectOptions{Namespace: o.Namespace, Purpose: o.Purpose, Precedence: o.Precedence, Fields: o.Fields})
 	readAll(ctx, o, c)
 	set, err := c.Finish()
 	if ctx.Err() != nil {
@@ -61,7 +64,7 @@ func Read(ctx context.Context, o Options) (*Set, error) {
 // were read, one for each time that one is written, and objects of every kind: those that no mesh is made of have
 // no Value. The set has no mesh of its own.
 func ReadChanges(ctx context.Context, o Options) (*Set, error) {
-	c := newCollector(CollectOptions{Namespace: o.Namespace, Purpose: ForSkew}, true)
+	c := newCollector(CollectOptions{Namespace: o.Namespace, Purpose: ForSkew, Fields: o.Fields}, true)
 	readAll(ctx, o, c)
 	set, err := c.finish()
 	if ctx.Err() != nil {
@@ -78,7 +81,7 @@ func ReadChanges(ctx context.Context, o Options) (*Set, error) {
 }
 
 func readAll(ctx context.Context, o Options, c *Collector) {
-	r := reader{ctx: ctx, to: c, input: o.Input}
+	r := reader{ctx: ctx, to: c, input: o.Input, ignore: o.Ignore}
 	for _, path := range o.Paths {
 		r.path(path)
 	}
@@ -91,6 +94,7 @@ type reader struct {
 	input io.Reader
 	// inputRead: standard input can be read only once.
 	inputRead bool
+	ignore    Ignore
 }
 
 func (r *reader) path(path string) {
@@ -111,7 +115,8 @@ func (r *reader) path(path string) {
 	case err != nil:
 		r.fail(path, err)
 	case info.IsDir():
-		r.directory(path)
+		d := directory{reader: r, path: path}
+		d.read()
 	default:
 		f, err := os.Open(path)
 		if err != nil {
@@ -149,72 +154,4 @@ func (r *reader) fail(path string, err error) {
 		err = inner.Err
 	}
 	r.to.Fail(path, 0, "cannot be read: "+err.Error())
-}
-
-// directory reads through an os.Root, which refuses every link that leads out of the directory.
-func (r *reader) directory(path string) {
-	root, err := os.OpenRoot(path)
-	if err != nil {
-		r.fail(path, err)
-		return
-	}
-	defer func() { _ = root.Close() }()
-	found := false
-	walk := func(name string, entry fs.DirEntry, err error) error {
-		if r.ctx.Err() != nil {
-			return fs.SkipAll
-		}
-		if err != nil {
-			r.fail(filepath.Join(path, name), err)
-			return nil
-		}
-		if hidden := name != "." && strings.HasPrefix(entry.Name(), "."); hidden {
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if entry.IsDir() || !slices.Contains(Extensions(), filepath.Ext(name)) {
-			return nil
-		}
-		found = true
-		r.entry(root, path, entry, name)
-		return nil
-	}
-	if err := fs.WalkDir(root.FS(), ".", walk); err != nil {
-		r.fail(path, err)
-		return
-	}
-	if !found && r.ctx.Err() == nil {
-		r.to.Fail(path, 0, "this directory holds no file that ends in "+strings.Join(Extensions(), ", "))
-	}
-}
-
-func (r *reader) entry(root *os.Root, path string, entry fs.DirEntry, name string) {
-	full := filepath.Join(path, name)
-	info, err := root.Stat(name)
-	if err != nil {
-		if entry.Type()&fs.ModeSymlink != 0 && exists(full) {
-			r.to.Warn(full + ": passed over: this link leads out of the directory")
-			return
-		}
-		r.fail(full, err)
-		return
-	}
-	if !info.Mode().IsRegular() {
-		// A link to a directory, or a pipe that would never end.
-		return
-	}
-	f, err := root.Open(name)
-	if err != nil {
-		r.fail(full, err)
-		return
-	}
-	r.stream(full, f)
-	_ = f.Close() // it was only read
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

@@ -18,12 +18,15 @@ type Object struct {
 	// File and Line are where the object begins.
 	File string
 	Line int
+	// Origin is the file that a tool made the object of. It is empty without [Options.Fields].
+	Origin Origin
 	// Value is what was decoded: *Workload, *Gateway, routing.Namespace, or a type of package sail; for the skew rules
 	// also the types of package inventory, and nil where nothing of the object matters. Use [All].
 	Value any
 
 	order, index int
 	generated    bool
+	fields       []fieldLine
 }
 
 // Set is everything that was read.

@@ -11,8 +11,11 @@ import (
 	"github.com/revision-router/revision-router/routing/skew"
 )
 
-// groupNetworking is the group of Istio's own kinds.
-const groupNetworking = "networking.istio.io"
+// Groups of Istio's own kinds.
+const (
+	groupNetworking = "networking.istio.io"
+	groupSecurity   = "security.istio.io"
+)
 
 // skewKind is one kind that is read [ForSkew], and which of its objects have to be listed in a cluster.
 type skewKind struct {
@@ -52,6 +55,8 @@ func skewKinds() []skewKind {
 		},
 		{kind: kind{groupGateway, "Gateway", namespaced, "v1", "gateways", typed[inventory.Gateway]}},
 		{kind: kind{groupGateway, "GatewayClass", clusterWide, "v1", "gatewayclasses", typed[inventory.GatewayClass]}},
+		{kind: kind{groupGateway, "HTTPRoute", namespaced, "v1", "httproutes", typed[inventory.HTTPRoute]}},
+		{kind: kind{groupSecurity, "AuthorizationPolicy", namespaced, "v1", "authorizationpolicies", typed[inventory.AuthorizationPolicy]}},
 		{kind: kind{groupAdmission, "MutatingWebhookConfiguration", clusterWide, "v1", "mutatingwebhookconfigurations", typed[admissionregistrationv1.MutatingWebhookConfiguration]}},
 		{kind: kind{sail.Group, "Istio", clusterWide, "v1", "istios", typed[sail.Istio]}},
 		{kind: kind{sail.Group, "IstioRevision", clusterWide, "v1", "istiorevisions", typed[sail.IstioRevision]}},

@@ -30,6 +30,10 @@ func (o *Object) Skew() skew.Object {
 		return inventory.ZTunnel(v)
 	case *inventory.Gateway:
 		return v.Skew()
+	case *inventory.HTTPRoute:
+		return v.Skew()
+	case *inventory.AuthorizationPolicy:
+		return v.Skew()
 	case *metav1.PartialObjectMetadata:
 		if o.Kind == string(skew.KindNamespace) {
 			return inventory.Namespace(&v.ObjectMeta)
@@ -80,6 +84,10 @@ func addPart(p *inventory.Parts, o *Object) {
 	case skew.Consumer:
 		if v.UseWaypoint.Present {
 			p.Consumers = append(p.Consumers, v)
+		}
+	case skew.Attachment:
+		if len(v.Targets) > 0 {
+			p.Attachments = append(p.Attachments, v)
 		}
 	}
 	switch v := o.Value.(type) {

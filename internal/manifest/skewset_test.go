@@ -40,16 +40,18 @@ func TestAnObjectOfAFileIsWhatTheWebhookSees(t *testing.T) {
 	const meta = "metadata: {name: default, namespace: shop, labels: {kubernetes.io/metadata.name: default, istio.io/use-waypoint: w, istio.io/rev: r}, " +
 		"creationTimestamp: \"2026-11-01T12:00:00Z\", uid: u, generation: 2}\n"
 	for kind, tc := range map[schema.GroupKind]string{
-		{Group: "sailoperator.io", Kind: "Istio"}:             "spec: {version: v1.30.3, profile: ambient, updateStrategy: {type: RevisionBased}}\nstatus: {activeRevisionName: a, observedGeneration: 2}\n",
-		{Group: "sailoperator.io", Kind: "IstioRevision"}:     "spec: {version: v1.30.3, values: {profile: ambient}}\nstatus: {observedGeneration: 2, conditions: [{type: Ready, status: \"True\"}]}\n",
-		{Group: "sailoperator.io", Kind: "IstioRevisionTag"}:  "spec: {targetRef: {kind: Istio, name: default}}\nstatus: {istioRevision: a}\n",
-		{Group: "sailoperator.io", Kind: "IstioCNI"}:          "spec: {version: v1.30.3, values: {cni: {ambient: {enabled: true}}}}\n",
-		{Group: "sailoperator.io", Kind: "ZTunnel"}:           "spec: {version: v1.30.3, targetRef: {kind: Istio, name: default}, values: {ztunnel: {terminationGracePeriodSeconds: 300}}}\n",
-		{Group: "gateway.networking.k8s.io", Kind: "Gateway"}: "spec: {gatewayClassName: istio-waypoint, listeners: [{port: 15008, protocol: HBONE, allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {a: b}}}}}]}\n",
-		{Kind: "Namespace"}:                                   "spec: {}\n",
-		{Kind: "Service"}:                                     "spec: {}\n",
-		{Group: "networking.istio.io", Kind: "ServiceEntry"}:  "spec: {}\n",
-		{Group: "networking.istio.io", Kind: "WorkloadEntry"}: "spec: {}\n",
+		{Group: "sailoperator.io", Kind: "Istio"}:                 "spec: {version: v1.30.3, profile: ambient, updateStrategy: {type: RevisionBased}}\nstatus: {activeRevisionName: a, observedGeneration: 2}\n",
+		{Group: "sailoperator.io", Kind: "IstioRevision"}:         "spec: {version: v1.30.3, values: {profile: ambient}}\nstatus: {observedGeneration: 2, conditions: [{type: Ready, status: \"True\"}]}\n",
+		{Group: "sailoperator.io", Kind: "IstioRevisionTag"}:      "spec: {targetRef: {kind: Istio, name: default}}\nstatus: {istioRevision: a}\n",
+		{Group: "sailoperator.io", Kind: "IstioCNI"}:              "spec: {version: v1.30.3, values: {cni: {ambient: {enabled: true}}}}\n",
+		{Group: "sailoperator.io", Kind: "ZTunnel"}:               "spec: {version: v1.30.3, targetRef: {kind: Istio, name: default}, values: {ztunnel: {terminationGracePeriodSeconds: 300}}}\n",
+		{Group: "gateway.networking.k8s.io", Kind: "Gateway"}:     "spec: {gatewayClassName: istio-waypoint, listeners: [{port: 15008, protocol: HBONE, allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {a: b}}}}}]}\n",
+		{Kind: "Namespace"}:                                       "spec: {}\n",
+		{Kind: "Service"}:                                         "spec: {}\n",
+		{Group: "gateway.networking.k8s.io", Kind: "HTTPRoute"}:   "spec: {parentRefs: [{kind: Service, group: \"\", name: s}]}\n",
+		{Group: "security.istio.io", Kind: "AuthorizationPolicy"}: "spec: {targetRefs: [{kind: Service, name: s}]}\n",
+		{Group: "networking.istio.io", Kind: "ServiceEntry"}:      "spec: {}\n",
+		{Group: "networking.istio.io", Kind: "WorkloadEntry"}:     "spec: {}\n",
 	} {
 		if !inventory.Knows(kind) {
 			t.Errorf("the webhook judges no %s", kind)

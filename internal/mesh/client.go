@@ -31,8 +31,9 @@ type client interface {
 type clients struct {
 	metadata metadata.Interface
 	// sail and admission decode the API server's JSON straight into the small types of package sail, and into the
-	// typed webhook configurations; gateways and pods into those of package inventory, the rest into the typed ones.
-	sail, admission, gateways, pods, apps, discovery rest.Interface
+	// typed webhook configurations; gateways, security and pods into those of package inventory, the rest into the typed
+	// ones.
+	sail, admission, gateways, security, pods, apps, discovery rest.Interface
 }
 
 func newClients(given *rest.Config) (clients, error) {
@@ -51,6 +52,7 @@ func newClients(given *rest.Config) (clients, error) {
 		sail.GroupVersion():                        &c.sail,
 		admissionregistrationv1.SchemeGroupVersion: &c.admission,
 		inventory.GatewayGroupVersion():            &c.gateways,
+		inventory.SecurityGroupVersion():           &c.security,
 		corev1.SchemeGroupVersion:                  &c.pods,
 		appsv1.SchemeGroupVersion:                  &c.apps,
 		discoveryv1.SchemeGroupVersion:             &c.discovery,

@@ -121,6 +121,24 @@ func labelled(apiVersion, kind, spec string) string {
 		"labels":{"istio.io/use-waypoint":"w"}},"spec":%s}`, apiVersion, kind, spec)
 }
 
+func route(name, parents string) string {
+	return fmt.Sprintf(`{"apiVersion":"gateway.networking.k8s.io/v1","kind":"HTTPRoute","metadata":{"namespace":"default","name":%q},
+		"spec":{"parentRefs":%s}}`, name, parents)
+}
+
+func policy(name, spec string) string {
+	return fmt.Sprintf(`{"apiVersion":"security.istio.io/v1","kind":"AuthorizationPolicy","metadata":{"namespace":"default","name":%q},
+		"spec":%s}`, name, spec)
+}
+
+// attached is what a policy or route for a Service becomes.
+func attached(kind skew.Kind, name, service string) skew.Attachment {
+	return skew.Attachment{
+		Kind: kind, Namespace: "default", Name: name,
+		Targets: []skew.Ref{{Kind: skew.KindService, Namespace: "default", Name: service}},
+	}
+}
+
 // populate writes one of everything.
 func populate(a *api) {
 	for _, text := range []string{
@@ -132,6 +150,9 @@ func populate(a *api) {
 		gateway("w", "own"),
 		`{"apiVersion":"gateway.networking.k8s.io/v1","kind":"GatewayClass","metadata":{"name":"own",
 			"labels":{"istio.io/waypoint-for":"all"}},"spec":{"controllerName":"istio.io/mesh-controller"}}`,
+		route("reviews", `[{"group":"","kind":"Service","name":"reviews"}]`), route("ingress", `[{"name":"ingress"}]`),
+		policy("productpage", `{"targetRefs":[{"group":"","kind":"Service","name":"productpage"}],"rules":[{"to":[{"operation":{"methods":["GET"]}}]}]}`),
+		policy("selects-pods", `{"selector":{"matchLabels":{"app":"a"}}}`),
 		labelled("v1", "Service", `{"ports":[{"port":80}]}`),
 		labelled("networking.istio.io/v1", "ServiceEntry", `{}`), labelled("networking.istio.io/v1", "WorkloadEntry", `{}`),
 		proxied("db-0", "proxyv2:1.29.6"), proxied("db-1", "proxyv2:1.29.6"), proxied("db-2", "proxyv2@sha256:0123"),
@@ -178,7 +199,8 @@ func populated() *skew.Mesh {
 			consumer(skew.KindPod, "db-0"), consumer(skew.KindPod, "db-1"), consumer(skew.KindPod, "db-2"),
 			consumer(skew.KindService, "backend"), consumer(skew.KindServiceEntry, "backend"), consumer(skew.KindWorkloadEntry, "backend"),
 		},
-		Workloads: []skew.Workload{workload("", 1), workload("v1.29.6", 2)},
+		Workloads:   []skew.Workload{workload("", 1), workload("v1.29.6", 2)},
+		Attachments: []skew.Attachment{attached(skew.KindHTTPRoute, "reviews", "reviews"), attached(skew.KindAuthorizationPolicy, "productpage", "productpage")},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 
 	"github.com/revision-router/revision-router/internal/inventory"
 	"github.com/revision-router/revision-router/internal/sail"
@@ -33,7 +34,9 @@ type inventoried struct {
 	classes                       *collection[skew.GatewayClass]
 	// services, serviceEntries and workloadEntries are those that name a waypoint.
 	services, serviceEntries, workloadEntries *collection[skew.Consumer]
-	pods                                      *pods
+	// routes and policies are those that are attached to what a waypoint serves.
+	routes, policies *collection[skew.Attachment]
+	pods             *pods
 
 	// podKind is the kind of the pods, which tells whether they are followed.
 	podKind *kind
@@ -56,6 +59,8 @@ func newInventoried() *inventoried {
 		services:        newCollection(consumerOf(skew.KindService)),
 		serviceEntries:  newCollection(consumerOf(skew.KindServiceEntry)),
 		workloadEntries: newCollection(consumerOf(skew.KindWorkloadEntry)),
+		routes:          newCollection(routeOf),
+		policies:        newCollection(policyOf),
 		pods:            newPods(),
 	}
 }
@@ -67,8 +72,9 @@ func newInventoried() *inventoried {
 // +kubebuilder:rbac:groups="",resources=namespaces;services;pods,verbs=list;watch
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingwebhookconfigurations,verbs=list;watch
 // +kubebuilder:rbac:groups=apps,resources=deployments;daemonsets,verbs=list;watch
-// +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gateways;gatewayclasses,verbs=list;watch
+// +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gateways;gatewayclasses;httproutes,verbs=list;watch
 // +kubebuilder:rbac:groups=networking.istio.io,resources=serviceentries;workloadentries,verbs=list;watch
+// +kubebuilder:rbac:groups=security.istio.io,resources=authorizationpolicies,verbs=list;watch
 func (w *inventoried) table(c clients) []*kind {
 	ofSail := func(resource string, o objects) *kind {
 		return &kind{
@@ -110,8 +116,19 @@ func (w *inventoried) table(c clients) []*kind {
 		consumers(corev1.SchemeGroupVersion.WithResource("services"), w.services),
 		consumers(inventory.NetworkingGroupVersion().WithResource("serviceentries"), w.serviceEntries),
 		consumers(inventory.NetworkingGroupVersion().WithResource("workloadentries"), w.workloadEntries),
+		attached(inventory.GatewayGroupVersion().WithResource("httproutes"), c.gateways, w.routes),
+		attached(inventory.SecurityGroupVersion().WithResource("authorizationpolicies"), c.security, w.policies),
 		w.podKind,
 	})
+}
+
+// attached is a kind of which a cluster may have thousands, most of them attached to nothing that matters here: they are
+// listed page by page, and nothing is kept of those.
+func attached(resource schema.GroupVersionResource, c rest.Interface, o *collection[skew.Attachment]) *kind {
+	return &kind{
+		resource: resource, optional: true, objects: o,
+		client: pagedClient{wholeClient{c, resource.Resource}, o.read, podsPerPage},
+	}
 }
 
 // rollouts lists what tells which versions run.
@@ -149,7 +166,8 @@ func (w *inventoried) copyKnown() (build func() *snapshot) {
 		GatewayClasses: valuesOf(w.classes),
 		Consumers: slices.Concat(valuesOf(w.services), valuesOf(w.serviceEntries), valuesOf(w.workloadEntries),
 			w.pods.consumers()),
-		Workloads: w.pods.workloads(),
+		Workloads:   w.pods.workloads(),
+		Attachments: slices.Concat(valuesOf(w.routes), valuesOf(w.policies)),
 	}
 	return func() *snapshot { return &snapshot{skew: parts.Mesh(), parts: parts} }
 }
@@ -195,6 +213,16 @@ func daemonSetOf(o *appsv1.DaemonSet) counts[inventory.Rollout] {
 
 func gatewayOf(o *inventory.Gateway) counts[skew.Gateway] {
 	return counts[skew.Gateway]{value: o.Skew(), kept: true}
+}
+
+func routeOf(o *inventory.HTTPRoute) counts[skew.Attachment] { return attachmentOf(o.Skew()) }
+
+func policyOf(o *inventory.AuthorizationPolicy) counts[skew.Attachment] {
+	return attachmentOf(o.Skew())
+}
+
+func attachmentOf(a skew.Attachment) counts[skew.Attachment] {
+	return counts[skew.Attachment]{value: a, kept: len(a.Targets) > 0}
 }
 
 func gatewayClassOf(o *inventory.GatewayClass) counts[skew.GatewayClass] {

@@ -42,6 +42,14 @@ func TestSkewSnapshot(t *testing.T) {
 	class.Spec.ControllerName = "istio.io/mesh-controller"
 	deliver("gatewayclasses", class)
 	deliver("pods", aPod(7))
+	cart := []inventory.Reference{{Group: new(""), Kind: new("Service"), Name: "cart"}}
+	route, policy, selecting := &inventory.HTTPRoute{}, &inventory.AuthorizationPolicy{}, &inventory.AuthorizationPolicy{}
+	route.Namespace, route.Name, route.Spec.ParentRefs = "shop", "r", cart
+	policy.Namespace, policy.Name, policy.Spec.TargetRefs = "shop", "p", cart
+	selecting.Namespace, selecting.Name = "shop", "selects-pods"
+	deliver("httproutes", route)
+	deliver("authorizationpolicies", policy)
+	deliver("authorizationpolicies", selecting)
 	if !s.source.publish() {
 		t.Fatal("no snapshot was due")
 	}
@@ -67,6 +75,10 @@ func TestSkewSnapshot(t *testing.T) {
 			Namespace: "namespace-of-team-000", Kind: "Deployment", Name: "service-of-team-0007", Role: skew.Sidecar,
 			Revision: "default-v1-30-3", Version: "v1.30.1", Pods: 1,
 		}},
+		Attachments: []skew.Attachment{
+			{Kind: skew.KindHTTPRoute, Namespace: "shop", Name: "r", Targets: []skew.Ref{{Kind: skew.KindService, Namespace: "shop", Name: "cart"}}},
+			{Kind: skew.KindAuthorizationPolicy, Namespace: "shop", Name: "p", Targets: []skew.Ref{{Kind: skew.KindService, Namespace: "shop", Name: "cart"}}},
+		},
 	}
 	if diff := gocmp.Diff(want, m); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -22,6 +22,7 @@ const (
 	changes          = "changes_total"
 	unjudged         = "unjudged_changes_total"
 	findings         = "findings_total"
+	events           = "events_total"
 	buildInfo        = "build_info"
 
 	snapshotStale        = "snapshot_stale_seconds"
@@ -61,7 +62,7 @@ type Metric struct {
 	Help   string
 }
 
-// Catalog lists every metric in the order of docs/operations.md. The recorder is built from it, so that it cannot
+// Catalog lists the metrics that are there in every mode. The recorder is built from it, so that it cannot
 // name a metric that is not there, or with other labels.
 func Catalog() []Metric {
 	rows := []Metric{
@@ -96,6 +97,7 @@ func Catalog() []Metric {
 		{closedConnections, Counter, []string{"reason"}, "Connections that the webhook server closed and the client may have wanted to keep, by why. dropped is a failed admission each."},
 		{handshakeErrors, Counter, []string{"cause"}, "TLS handshakes that failed, by why. distrusted from the API server means a wrong CA bundle."},
 		{registrationProblems, Gauge, []string{"problem"}, "Problems of the webhook configurations through which the router is called, by kind. Absent before they were read."},
+		{events, Counter, []string{"outcome"}, "Events about namespaces, tags and other objects of the mesh, by what became of them. One Event stands for all of a kind, and is written again with their number."},
 		{buildInfo, Gauge, []string{"version", "commit", "go_version"}, "Always 1; its labels tell what is running."},
 	}
 	for i := range rows {
@@ -104,10 +106,13 @@ func Catalog() []Metric {
 	return rows
 }
 
+// All lists every metric, in the order of docs/metrics.md.
+func All() []Metric { return slices.Concat(Catalog(), MeshCatalog(), ForwardCatalog()) }
+
 // described finds a metric of the catalog. A name that is not in it is a bug that no recorder survives, and so no
 // test.
 func described(name string) Metric {
-	rows := slices.Concat(Catalog(), ForwardCatalog(), MeshCatalog())
+	rows := All()
 	return rows[slices.IndexFunc(rows, func(m Metric) bool { return m.Name == prefix+name })]
 }
 

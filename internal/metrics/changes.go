@@ -27,6 +27,7 @@ func changeKinds() []skew.Kind {
 	return []skew.Kind{
 		skew.KindIstio, skew.KindRevision, skew.KindTag, skew.KindCNI, skew.KindZTunnel, skew.KindGateway,
 		skew.KindNamespace, skew.KindService, skew.KindServiceEntry, skew.KindWorkloadEntry,
+		skew.KindAuthorizationPolicy, skew.KindHTTPRoute,
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	policyGeneration = "policy_generation"
 	policyFailed     = "policy_failed"
 	injectorOverlaps = "injector_overlaps"
+	injectorReady    = "injector_ready_pods"
 )
 
 // maxMeshSeries bounds each metric whose labels come from objects. What is beyond is added up under [otherRevision].
@@ -37,6 +38,7 @@ func MeshCatalog() []Metric {
 		{tagHeldBack, Gauge, []string{"tag"}, "1 while a tag leads to another revision than its target, because that takes no pods, or to none."},
 		{policyGeneration, Gauge, nil, "How many policies were put in force since the start, the first one included."},
 		{policyFailed, Gauge, nil, "1 while the policy file cannot be used, so that an older policy stays in force."},
+		{injectorReady, Gauge, []string{"revision"}, "Ready pods of the istiod of a revision, whose injector they are. Absent where its Deployment is not found."},
 		{injectorOverlaps, Gauge, nil, "Webhooks of Istio's that inject pods which the router injects as well. Always 0 in guard mode."},
 	}
 	for i := range rows {
@@ -64,6 +66,7 @@ func (m Mesh) Register(registry prometheus.Registerer) error {
 		Mesh: m, workloads: gauge(meshWorkloads), restarts: gauge(meshRestarts), observations: gauge(meshObservations),
 		rollout: gauge(tagRollout), tagged: gauge(tagWorkloads), held: gauge(tagHeldBack),
 		generation: gauge(policyGeneration), failed: gauge(policyFailed), overlaps: gauge(injectorOverlaps),
+		injectors: gauge(injectorReady),
 	}
 	if err := registry.Register(c); err != nil {
 		return fmt.Errorf("register the metrics of the mesh: %w", err)
@@ -74,13 +77,13 @@ func (m Mesh) Register(registry prometheus.Registerer) error {
 type meshCollector struct {
 	Mesh
 	workloads, restarts, observations, rollout, tagged, held *prometheus.Desc
-	generation, failed, overlaps                             *prometheus.Desc
+	generation, failed, overlaps, injectors                  *prometheus.Desc
 }
 
 // Describe lists the metrics.
 func (c *meshCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.workloads, c.restarts, c.observations, c.rollout, c.tagged, c.held, c.generation, c.failed, c.overlaps,
+		c.workloads, c.restarts, c.observations, c.rollout, c.tagged, c.held, c.generation, c.failed, c.overlaps, c.injectors,
 	} {
 		ch <- d
 	}
@@ -100,6 +103,11 @@ func (c *meshCollector) Collect(ch chan<- prometheus.Metric) {
 	restarts.send(ch)
 	for _, o := range now.Observations {
 		ch <- prometheus.MustNewConstMetric(c.observations, prometheus.GaugeValue, float64(o.Count), string(o.Rule), string(o.Level))
+	}
+	for i, in := range now.Injectors {
+		if i < maxMeshSeries { // nothing could be added up here
+			ch <- prometheus.MustNewConstMetric(c.injectors, prometheus.GaugeValue, float64(in.Ready), in.Revision)
+		}
 	}
 	c.tags(ch, now.Tags)
 	ch <- prometheus.MustNewConstMetric(c.generation, prometheus.GaugeValue, float64(policy.Generation))

@@ -38,6 +38,7 @@ func everything() figures.Figures {
 			{Name: "prod", Rollout: routing.Rollout{Revision: "b", Percent: 20}, Held: true, Workloads: []figures.Running{{Revision: "a", Count: 4}}},
 			{Name: "test"},
 		},
+		Injectors: []figures.Injector{{Revision: "a", Ready: 2}, {Revision: "b"}},
 	}
 }
 
@@ -51,6 +52,8 @@ func TestMeshGauges(t *testing.T) {
 	slices.Sort(got)
 	want := []string{
 		"injector_overlaps 2",
+		`injector_ready_pods{revision="a"} 2`,
+		`injector_ready_pods{revision="b"} 0`,
 		`mesh_observations{level="Deny",rule="CNISkew"} 1`,
 		`mesh_workloads_to_restart{revision="a",version="v1.29.6"} 3`,
 		`mesh_workloads{revision="a",role="Sidecar",version="v1.29.6"} 4`,
@@ -102,6 +105,7 @@ func TestNamesFromObjectsMakeABoundedNumberOfSeries(t *testing.T) {
 		many.Tags = append(many.Tags, figures.Tag{
 			Name: name, Rollout: routing.Rollout{Revision: name, Percent: 1}, Workloads: []figures.Running{{Revision: name, Count: 1}},
 		})
+		many.Injectors = append(many.Injectors, figures.Injector{Revision: name, Ready: 1})
 	}
 	families := newMeshRig(t, many).gather(t)
 	for _, name := range []string{meshWorkloads, meshRestarts, tagWorkloads} {
@@ -114,7 +118,7 @@ func TestNamesFromObjectsMakeABoundedNumberOfSeries(t *testing.T) {
 			t.Errorf("%s: %d series with %v workloads, want %d with %d", name, len(series), total, maxMeshSeries+1, 3*maxMeshSeries)
 		}
 	}
-	for _, name := range []string{tagHeldBack, tagRollout} {
+	for _, name := range []string{tagHeldBack, tagRollout, injectorReady} {
 		if n := len(families[prefix+name].GetMetric()); n != maxMeshSeries {
 			t.Errorf("%s: %d series, want %d", name, n, maxMeshSeries)
 		}

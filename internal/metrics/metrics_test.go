@@ -42,6 +42,9 @@ func newRig(t *testing.T) *rig {
 	if _, err := NewCertificateRecorder(r.registry); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := NewEventRecorder(r.registry); err != nil {
+		t.Fatal(err)
+	}
 	if err := (Certificates{SelfManaged: func() secretca.Report { return r.report }}).Register(r.registry); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +121,7 @@ func TestEverySeriesStartsAtZero(t *testing.T) {
 	for name, want := range map[string]int{
 		decisions: len(routing.Reasons()), admissions: 2 * len(webhook.Verdicts()), warnings: len(webhook.Warnings()),
 		exempt: len(webhook.Exemptions()), rejected: len(webhook.Causes()), panics: 1,
-		namespaceReads: len(webhook.NamespaceReads()), requestDuration: len(webhook.Entries()), requestSize: 1,
+		namespaceReads: len(webhook.NamespaceReads()), requestDuration: len(webhook.Entries()) + 1, requestSize: 1,
 	} {
 		series := families[prefix+name].GetMetric()
 		if len(series) != want {

@@ -53,6 +53,7 @@ func NewRecorder(registry prometheus.Registerer) (*Recorder, error) {
 	for _, e := range webhook.Entries() {
 		r.durations[e.Name] = durations.WithLabelValues(e.Name)
 	}
+	r.durations[webhook.Changes] = durations.WithLabelValues(webhook.Changes)
 	if len(f.errs) > 0 {
 		return nil, fmt.Errorf("register the metrics: %w", errors.Join(f.errs...))
 	}
@@ -115,6 +116,12 @@ func (r *Recorder) Served(e webhook.Entry, took time.Duration, bytes int) {
 	if o, ok := r.durations[e.Name]; ok {
 		o.Observe(took.Seconds())
 	}
+	r.sizes.Observe(float64(bytes))
+}
+
+// ServedChange is the same for a request of the webhooks that validate changes.
+func (r *Recorder) ServedChange(took time.Duration, bytes int) {
+	r.durations[webhook.Changes].Observe(took.Seconds())
 	r.sizes.Observe(float64(bytes))
 }
 

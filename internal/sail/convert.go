@@ -37,9 +37,13 @@ func (o *IstioRevision) Revision() routing.Revision {
 //
 // A rollout that cannot be read moves nobody: see [IstioRevisionTag.Problem].
 func (o *IstioRevisionTag) Tag() routing.Tag {
-	rollout, _ := o.rollout()
+	rollout, err := o.rollout()
+	problem := ""
+	if err != nil {
+		problem = err.Error()
+	}
 	return routing.Tag{
-		Rollout:    rollout,
+		Rollout: rollout, RolloutProblem: problem,
 		Name:       o.Name,
 		Revision:   o.Status.IstioRevision,
 		TargetKind: o.Spec.TargetRef.Kind,

@@ -54,6 +54,9 @@ type Plan struct {
 	Steps  []Step
 	// Assumptions are what the plan takes for granted, because the mesh does not tell.
 	Assumptions []string
+	// Warnings are about what is wrong before the first step and would be after the last one: policies and routes that
+	// no waypoint carries out, which the guide has people look at only once the waypoints are updated.
+	Warnings []string
 }
 
 // Step is one thing that a person does.
@@ -83,6 +86,7 @@ func New(r Request) (*Plan, error) {
 		return nil, err
 	}
 	p := s.plan()
+	p.Warnings = bypassed(r)
 	if p.Possible || s.strategy == skew.RevisionBased || r.Strategy != "" {
 		return p, nil
 	}
@@ -96,6 +100,22 @@ func New(r Request) (*Plan, error) {
 			count(len(found.Steps), "step")))
 	}
 	return p, nil
+}
+
+// bypassed is what traffic bypasses in the mesh as it is, each in the words of the rule.
+func bypassed(r Request) []string {
+	var list []string
+	for _, o := range skew.Examine(r.Mesh, r.Policy).Observations {
+		if o.Rule != skew.WaypointPolicy {
+			continue
+		}
+		text := string(o.Rule) + ": " + o.What
+		if o.Advice != "" {
+			text += " " + strings.Join(append([]string{o.Advice}, o.Steps...)[:1+min(1, len(o.Steps))], ": ") + "."
+		}
+		list = append(list, text)
+	}
+	return list
 }
 
 // newSim checks the request and prepares the search.

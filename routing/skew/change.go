@@ -33,6 +33,11 @@ const (
 	KindServiceEntry  Kind = "ServiceEntry"
 	KindWorkloadEntry Kind = "WorkloadEntry"
 	KindPod           Kind = "Pod"
+
+	KindAuthorizationPolicy Kind = "AuthorizationPolicy"
+	KindHTTPRoute           Kind = "HTTPRoute"
+	// KindGatewayClass names a target of an AuthorizationPolicy; no change is about one.
+	KindGatewayClass Kind = "GatewayClass"
 )
 
 // Ref names an object, with the version that a finding is about; empty where none is.
@@ -51,7 +56,8 @@ func (r Ref) String() string {
 	return string(r.Kind) + " " + r.Name
 }
 
-// Object is one of [Istio], [Revision], [Tag], [CNI], [ZTunnel], [Gateway], [Namespace] and [Consumer], as a value.
+// Object is one of [Istio], [Revision], [Tag], [CNI], [ZTunnel], [Gateway], [Namespace], [Consumer] and [Attachment], as
+// a value.
 type Object interface {
 	// Ref names the object.
 	Ref() Ref

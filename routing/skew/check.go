@@ -51,6 +51,7 @@ func families() []func(*check) []violation {
 		injectionLabels,
 		gatewayOwners,
 		waypoints,
+		attachments,
 		aliases,
 	}
 }

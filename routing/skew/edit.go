@@ -31,6 +31,8 @@ func (m *Mesh) find(r Ref) Object {
 		return pick(m.Gateways, r)
 	case KindNamespace:
 		return pick(m.Namespaces, r)
+	case KindAuthorizationPolicy, KindHTTPRoute:
+		return pick(m.Attachments, r)
 	default:
 		return pick(m.Consumers, r)
 	}
@@ -57,6 +59,8 @@ func (m *Mesh) put(o Object) *Mesh {
 		after.Namespaces = append(drop(m.Namespaces, o.Ref()), o)
 	case Consumer:
 		after.Consumers = append(drop(m.Consumers, o.Ref()), o)
+	case Attachment:
+		after.Attachments = append(drop(m.Attachments, o.Ref()), o)
 	}
 	return &after
 }
@@ -79,6 +83,8 @@ func (m *Mesh) remove(r Ref) *Mesh {
 		after.Gateways = drop(m.Gateways, r)
 	case KindNamespace:
 		after.Namespaces = drop(m.Namespaces, r)
+	case KindAuthorizationPolicy, KindHTTPRoute:
+		after.Attachments = drop(m.Attachments, r)
 	default:
 		after.Consumers = drop(m.Consumers, r)
 	}
@@ -92,6 +98,7 @@ func (m *Mesh) without(namespace string) *Mesh {
 	after.Gateways = slices.DeleteFunc(slices.Clone(m.Gateways), func(g Gateway) bool { return g.Namespace == namespace })
 	after.Consumers = slices.DeleteFunc(slices.Clone(m.Consumers), func(c Consumer) bool { return c.Namespace == namespace })
 	after.Workloads = slices.DeleteFunc(slices.Clone(m.Workloads), func(w Workload) bool { return w.Namespace == namespace })
+	after.Attachments = slices.DeleteFunc(slices.Clone(m.Attachments), func(a Attachment) bool { return a.Namespace == namespace })
 	return &after
 }
 

@@ -161,7 +161,7 @@ func (p inPlaceTable) admitsCNI(s inPlaceState, to int) bool {
 			return false
 		}
 	}
-	return admitsPair(s.cni, to, s.ztunnel)
+	return admitsPair(skew.KindCNI, s.cni, to, s.ztunnel)
 }
 
 func (p inPlaceTable) admitsZTunnel(s inPlaceState, to int) bool {
@@ -180,14 +180,14 @@ func (p inPlaceTable) admitsZTunnel(s inPlaceState, to int) bool {
 			}
 		}
 	}
-	return admitsPair(s.ztunnel, to, s.cni)
+	return admitsPair(skew.KindZTunnel, s.ztunnel, to, s.cni)
 }
 
-func admitsPair(own single, to int, other single) bool {
-	if !other.exists() || apart(to, other) <= 1 {
+func admitsPair(kind skew.Kind, own single, to int, other single) bool {
+	if !other.exists() || apart(kind, to, other) == 0 {
 		return true
 	}
-	return own.exists() && apart(to, other) <= apart(own.spec, other)
+	return own.exists() && apart(kind, to, other) <= apart(kind, own.spec, other)
 }
 
 // good is the state that the policy wants: everything fits what is declared and what runs, and a rollout spans at

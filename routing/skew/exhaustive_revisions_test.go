@@ -24,12 +24,12 @@ func (p revisionTable) steps(s revisionState) []step[revisionState] {
 		if n != s.cni.spec {
 			to := s
 			to.cni = single{n, n}
-			add(fmt.Sprint("IstioCNI to ", n), singleChange(s.cni.cni(), to.cni.cni()), to, p.admitsSingle(s, n, turn{s.cni, s.ztunnel, p.cniTable(s.ztunnel)}))
+			add(fmt.Sprint("IstioCNI to ", n), singleChange(s.cni.cni(), to.cni.cni()), to, p.admitsSingle(s, n, turn{skew.KindCNI, s.cni, s.ztunnel, p.cniTable(s.ztunnel)}))
 		}
 		if n != s.ztunnel.spec {
 			to := s
 			to.ztunnel = single{n, n}
-			admit := p.admitsSingle(s, n, turn{s.ztunnel, s.cni, strict}) && p.admitsLive(s, revisionState{
+			admit := p.admitsSingle(s, n, turn{skew.KindZTunnel, s.ztunnel, s.cni, strict}) && p.admitsLive(s, revisionState{
 				s.exist, s.running, s.want, s.active, s.ns, s.pods, s.cni, single{none, n}, // ambient takes the room away
 			})
 			add(fmt.Sprint("ZTunnel to ", n), singleChange(s.ztunnel.ztunnel(), to.ztunnel.ztunnel()), to, admit)
@@ -110,6 +110,7 @@ func gap(live bits, table map[int]outside) int {
 
 // turn is a singleton that changes, beside the other one.
 type turn struct {
+	kind       skew.Kind
 	own, other single
 	table      map[int]outside
 }
@@ -137,7 +138,7 @@ func (p revisionTable) admitsSingle(s revisionState, to int, turn turn) bool {
 			}
 		}
 	}
-	return admitsPair(own, to, turn.other)
+	return admitsPair(turn.kind, own, to, turn.other)
 }
 
 // good: what declares or runs as IstioCNI or ZTunnel fits every live revision.

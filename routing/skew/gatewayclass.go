@@ -41,6 +41,16 @@ func (v *view) class(g Gateway) GatewayClass {
 	return c
 }
 
+// istioController reports whether istiod serves the classes of a controller.
+func istioController(name string) bool {
+	switch name {
+	case controllerGateway, controllerUnmanaged, controllerWaypoint, controllerEastWest, controllerAgentgateway,
+		controllerAgentgatewayWaypoint:
+		return true
+	}
+	return false
+}
+
 // owned reports whether a revision of Istio's has to deploy the Gateway's proxies.
 func (v *view) owned(g Gateway) bool {
 	switch v.class(g).Controller {

@@ -24,6 +24,8 @@ type Mesh struct {
 	// Consumers holds the objects other than namespaces that name a waypoint.
 	Consumers []Consumer
 	Workloads []Workload
+	// Attachments are the AuthorizationPolicies and HTTPRoutes that a waypoint has to carry out.
+	Attachments []Attachment
 }
 
 // Strategy is spec.updateStrategy.type of an Istio; empty means InPlace, as in the CRD.

@@ -16,7 +16,7 @@ func tagged() skew.Mesh {
 }
 
 func referenceMessages() []says {
-	return slices.Concat(nameMessages(), rolloutMessages(), deletionMessages(), labelMessages(), waypointMessages())
+	return slices.Concat(nameMessages(), rolloutMessages(), deletionMessages(), labelMessages(), waypointMessages(), attachmentMessages())
 }
 
 func nameMessages() []says {

@@ -209,8 +209,29 @@ func singletonMessages() []says {
 			raiseCNI,
 		},
 		{
+			skew.CNIZTunnelPair, "ZTunnel is created at v1.28.5 beside IstioCNI at v1.30.3, without a control plane",
+			skew.Mesh{CNI: new(cni("v1.30.3"))},
+			create(ztunnel("v1.28.5")),
+		},
+		{
+			skew.CNIZTunnelPair, "ZTunnel goes from v1.29.6 to v1.30.3 before IstioCNI does", pending(), raiseZTunnel,
+		},
+		{
+			skew.CNIZTunnelPair, "ZTunnel goes from v1.29.6 to v1.30.3 while IstioCNI rolls out",
+			with(pending(), func(m *skew.Mesh) { m.CNI.Version, m.CNI.DaemonSet = "v1.30.3", rolling("1.29.6", "1.30.3") }), raiseZTunnel,
+		},
+		{
+			skew.CNIZTunnelPair, "IstioCNI goes from v1.30.3 back to v1.29.6 before ZTunnel does",
+			ambient("v1.30.3"), toVersion(cni("v1.30.3"), "v1.29.6"),
+		},
+		{
 			skew.ZTunnelDrain, "ZTunnel with the default grace period goes from v1.29.6 to v1.30.3, which the control plane runs",
 			ambient("v1.30.3"), toVersion(short, "v1.30.3"),
 		},
 	}
+}
+
+// pending is an ambient mesh whose control plane runs v1.30.3, and nothing else yet.
+func pending() skew.Mesh {
+	return with(ambient("v1.30.3"), func(m *skew.Mesh) { m.CNI, m.ZTunnel = new(cni("v1.29.6")), new(ztunnel("v1.29.6")) })
 }

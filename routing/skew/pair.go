@@ -1,56 +1,98 @@
 package skew
 
-// cniAndZTunnel finds an IstioCNI and a ZTunnel that are more than one minor version apart.
+import "slices"
+
+// cniAndZTunnel finds a ZTunnel that is ahead of IstioCNI, or more than one minor version behind it.
 //
-// Source: istio.io#14562 ("the explicit upgrade skew concern is now between CNI agent and ztunnel"), istio#58523.
-// Where a control plane is live its own two rules say it already; this one is for when none is.
+// Source: update guide 3.1 (control plane, then IstioCNI, then ZTunnel), istio.io#14562 ("the explicit upgrade skew
+// concern is now between CNI agent and ztunnel"), istio#58523: the CNI agent hands ZTunnel the pods of its node, so it is
+// the one that has to know the other's protocol. On the way down it is the other way round.
 func cniAndZTunnel(k *check) []violation {
 	if k.change.Operation == Delete || !k.change.is(KindCNI) && !k.change.is(KindZTunnel) {
 		return nil
 	}
 	kind := k.change.object().Ref().Kind
-	after, other := k.after.apart(kind)
-	before, _ := k.before.apart(kind)
-	if after <= 1 || after <= before {
+	after, before := k.after.apart(kind), k.before.apart(kind)
+	if after.excess == 0 || after.excess <= before.excess || after.turned && k.aheadOfPlane(KindZTunnel) {
 		return nil
 	}
 	v := violation{
-		rule: CNIZTunnelPair,
-		what: k.subject() + " would be more than one minor version apart from " + other.String() + ".",
-		todo: "Move the two in turn, IstioCNI first when raising, or choose a version from " +
-			other.version.next(-1).Minor() + " to " + other.version.next(1).Minor(),
-		steps: []string{k.patches(specVersion(other.version.String()))}, instead: true,
-		objects: []Ref{k.change.object().Ref(), other.ref},
+		rule: CNIZTunnelPair, what: k.subject() + " would be " + after.relation() + ".", instead: true,
+		objects: []Ref{k.change.object().Ref(), after.other.ref},
 	}
-	if other.source != bySpec {
-		v.what = k.subject() + " would be more than one minor version apart from pods of " + other.ref.String() + " that run " +
-			show(other.version) + "."
-		v.todo, v.steps = "First wait for the DaemonSet", []string{k.after.waitForDaemonSet(other.ref.Kind)}
+	version := k.change.object().Ref().Version
+	switch {
+	case after.other.source != bySpec:
+		v.todo, v.steps = "First wait for the DaemonSet", []string{k.after.waitForDaemonSet(after.other.ref.Kind)}
 		v.instead = false
+	case k.change.Operation == Update && after.turned && kind == KindZTunnel:
+		v.todo, v.instead = "Raise IstioCNI first and wait for it", false
+		v.steps = []string{patchVersion(KindCNI, after.other.ref.Name, version), k.after.waitForDaemonSet(KindCNI)}
+	case k.change.Operation == Update && after.turned:
+		v.todo, v.instead = "Lower ZTunnel first and wait for it", false
+		v.steps = []string{patchVersion(KindZTunnel, after.other.ref.Name, version), k.after.waitForDaemonSet(KindZTunnel)}
+	default:
+		v.todo = "Move the two in turn, IstioCNI first when raising, or choose the same version"
+		v.steps = []string{k.patches(specVersion(after.other.version.String()))}
 	}
 	return []violation{v}
 }
 
-// apart is how many minor versions what the singleton of a kind declares is away from what the other one declares
-// or runs, with the furthest of these. Zero where one of them does not exist.
-func (v *view) apart(kind Kind) (distance int, furthest component) {
+// aheadOfPlane reports whether the change is refused already because the singleton runs ahead of a control plane. What
+// that one says comes first, and it is the smaller step.
+func (k *check) aheadOfPlane(kind Kind) bool {
+	return k.policy.Level(ZTunnelSkew) == Deny && slices.ContainsFunc(k.worsened, func(b breach) bool {
+		return b.ahead && b.component.ref.Kind == kind
+	})
+}
+
+// distance is how far IstioCNI and ZTunnel are from each other, seen from one of them.
+type distance struct {
+	// excess is by how many minor versions more than allowed; 0 where they fit.
+	excess int
+	// other is what the other one declares or runs, the furthest of these; turned: ZTunnel is the newer of the two.
+	other  component
+	turned bool
+	ahead  bool
+}
+
+// relation says how the one of them is to the other.
+func (d distance) relation() string {
+	to := d.other.String()
+	if d.other.source != bySpec {
+		to = "pods of " + d.other.ref.String() + " that run " + show(d.other.version)
+	}
+	switch {
+	case !d.turned:
+		return "more than one minor version apart from " + to
+	case d.ahead:
+		return "ahead of " + to
+	}
+	return "behind " + to
+}
+
+// apart compares what the singleton of a kind declares with what the other one declares or runs. Nothing is apart
+// where one of them does not exist.
+func (v *view) apart(kind Kind) distance {
 	cni, ztunnel := v.mesh.CNI, v.mesh.ZTunnel
 	if cni == nil || ztunnel == nil || cni.Deleting || ztunnel.Deleting {
-		return 0, component{}
+		return distance{}
 	}
-	own := Parse(cni.Version)
+	own, roomAhead, roomBehind := Parse(cni.Version), 1, 0
 	other := component{ref: ztunnel.Ref()}.versions(ztunnel.Version, ztunnel.DaemonSet)
 	if kind == KindZTunnel {
-		own = Parse(ztunnel.Version)
+		own, roomAhead, roomBehind = Parse(ztunnel.Version), 0, 1
 		other = component{ref: cni.Ref()}.versions(cni.Version, cni.DaemonSet)
 	}
+	var furthest distance
 	for _, c := range other {
 		if !own.Known() || !c.version.Known() {
 			continue
 		}
-		if d := max(own.MinorsAhead(c.version), c.version.MinorsAhead(own)); d > distance {
-			distance, furthest = d, c
+		ahead := own.MinorsAhead(c.version)
+		if excess := max(ahead-roomAhead, -ahead-roomBehind); excess > furthest.excess {
+			furthest = distance{excess: excess, other: c, ahead: ahead > 0, turned: (ahead > 0) == (kind == KindZTunnel)}
 		}
 	}
-	return distance, furthest
+	return furthest
 }

@@ -30,6 +30,7 @@ const (
 	AliasWithRevisionBased Rule = "AliasWithRevisionBased"
 	GatewayOwner           Rule = "GatewayOwner"
 	ZTunnelDrain           Rule = "ZTunnelDrain"
+	WaypointPolicy         Rule = "WaypointPolicy"
 )
 
 // Level is what a finding does to the write.
@@ -63,7 +64,7 @@ func Rules() []RuleInfo {
 }
 
 // rules is an array, so that looking up a rule allocates nothing.
-func rules() [20]RuleInfo {
+func rules() [21]RuleInfo {
 	return [...]RuleInfo{
 		{InPlaceStep, Deny, "a control plane that is updated in place is raised by more than one minor version"},
 		{DataPlaneBehind, Deny, "a sidecar, gateway or waypoint is more than one minor version behind its control plane"},
@@ -71,7 +72,7 @@ func rules() [20]RuleInfo {
 		{SingletonSqueeze, Deny, "live revisions are so far apart that no version of IstioCNI or ZTunnel fits all of them"},
 		{CNISkew, Deny, "IstioCNI is ahead of a live revision, or more than one minor version behind it"},
 		{ZTunnelSkew, Deny, "ZTunnel is ahead of a live revision, or more than one minor version behind it"},
-		{CNIZTunnelPair, Deny, "IstioCNI and ZTunnel are more than one minor version apart"},
+		{CNIZTunnelPair, Deny, "ZTunnel is ahead of IstioCNI, or more than one minor version behind it"},
 		{UnknownVersion, Warn, "a version cannot be read, so that the skew cannot be judged"},
 		{TagTarget, Deny, "a revision tag points at something that is missing, remote or being deleted"},
 		{TagRollout, Deny, "the rollout of a revision tag cannot be read, or goes to a revision that is missing, remote, being deleted or of another mesh"},
@@ -81,6 +82,7 @@ func rules() [20]RuleInfo {
 		{GatewayOwner, Deny, "no revision would adopt a Gateway"},
 		{WaypointMissing, Deny, "istio.io/use-waypoint names a Gateway that is missing, is no waypoint or admits no such user"},
 		{WaypointInUseDelete, Deny, "a waypoint is deleted while others use it"},
+		{WaypointPolicy, Warn, "no waypoint carries out an AuthorizationPolicy or HTTPRoute, so that traffic bypasses it"},
 		{InjectionLabels, Warn, "the injection labels of a Namespace do not do what they seem to say"},
 		{AmbientAndRevision, Warn, "an ambient Namespace also selects sidecar injection"},
 		{AliasWithRevisionBased, Warn, "a version alias with RevisionBased updates a revision in place"},

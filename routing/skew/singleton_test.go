@@ -35,8 +35,27 @@ func TestSingletonsFollowTheRunningControlPlane(t *testing.T) {
 		"still so while istiod rolls, old pods not known":   {mesh: half, change: raiseCNI, want: []string{"Deny CNISkew"}, says: []string{"has not replaced all its pods yet", "wait for"}},
 		"applied again once istiod runs it IstioCNI passes": {mesh: running, change: raiseCNI},
 		"and so does ZTunnel":                               {mesh: cniRaised, change: raiseZTunnel},
-		"ZTunnel before IstioCNI passes too":                {mesh: running, change: raiseZTunnel},
-		"with declared versions all pass at once":           {mesh: written, change: raiseCNI, policy: &skew.Policy{ControlPlaneVersion: skew.Declared}},
+		"ZTunnel before IstioCNI is refused": {mesh: running, change: raiseZTunnel, want: []string{"Deny CNIZTunnelPair"}, says: []string{
+			"CNIZTunnelPair: ZTunnel default v1.30.3 would be ahead of IstioCNI default v1.29.6. Raise IstioCNI first and wait for it: " +
+				`kubectl patch istiocni default --type=merge -p '{"spec":{"version":"v1.30.3"}}'; ` +
+				"kubectl rollout status daemonset/istio-cni-node -n istio-cni; then retry.",
+		}},
+		"ZTunnel while IstioCNI rolls out": {
+			mesh:   with(running, func(m *skew.Mesh) { m.CNI = new(cni("v1.30.3")); m.CNI.DaemonSet = rolling("1.29.6", "1.30.3") }),
+			change: raiseZTunnel, want: []string{"Deny CNIZTunnelPair"}, says: []string{
+				"would be ahead of pods of IstioCNI default that run v1.29.6. First wait for the DaemonSet: kubectl rollout status daemonset/istio-cni-node",
+			},
+		},
+		"IstioCNI goes back before ZTunnel": {
+			mesh: ambient("v1.30.3"), change: toVersion(cni("v1.30.3"), "v1.29.6"), want: []string{"Deny CNIZTunnelPair"}, says: []string{
+				"IstioCNI default v1.29.6 would be behind ZTunnel default v1.30.3. Lower ZTunnel first and wait for it: kubectl patch ztunnel default",
+			},
+		},
+		"IstioCNI goes back after ZTunnel": {
+			mesh: with(ambient("v1.30.3"), func(m *skew.Mesh) { m.ZTunnel = new(ztunnel("v1.29.6")) }), change: toVersion(cni("v1.30.3"), "v1.29.6"),
+		},
+		"ZTunnel goes back first":                 {mesh: ambient("v1.30.3"), change: toVersion(ztunnel("v1.30.3"), "v1.29.6")},
+		"with declared versions all pass at once": {mesh: written, change: raiseCNI, policy: &skew.Policy{ControlPlaneVersion: skew.Declared}},
 		"one istiod pod of three that is not ready does not matter": {
 			mesh: with(running, func(m *skew.Mesh) {
 				r := revision("default", "v1.30.3")
@@ -140,7 +159,7 @@ func TestSingletonsFitEveryLiveRevision(t *testing.T) {
 		},
 		"and ZTunnel": {mesh: used, change: raiseZTunnel, want: []string{"Deny ZTunnelSkew"}},
 		"once the old revision is unused they go up": {mesh: both, change: raise},
-		"and ZTunnel too": {mesh: both, change: raiseZTunnel},
+		"and then ZTunnel too":                       {mesh: with(both, func(m *skew.Mesh) { m.CNI = new(cni("v1.30.3")) }), change: raiseZTunnel},
 		"a namespace that names it holds back": {
 			mesh: named("istio.io/rev=default-v1-29-6"), change: raise, want: []string{"Deny CNISkew"},
 			says: []string{"which namespace bookinfo still asks for", "kubectl label namespace bookinfo istio.io/rev=default-v1-30-3 --overwrite"},

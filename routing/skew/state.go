@@ -205,6 +205,7 @@ func (e *examiner) references() {
 		e.add(gatewayOwners(k)...)
 		e.add(unknownVersions(k)...)
 	}
+	e.attachments()
 	e.declarations()
 }
 

@@ -157,20 +157,17 @@ func (e *examiner) pair() {
 	if slices.ContainsFunc(e.found, func(v violation) bool { return v.rule == CNISkew || v.rule == ZTunnelSkew }) {
 		return
 	}
-	distance, other := e.view.apart(KindCNI)
-	if distance <= 1 {
+	found := e.view.apart(KindCNI)
+	if found.excess == 0 {
 		return
 	}
-	own := describe(e.view.mesh.CNI.Ref())
 	v := violation{
-		rule: CNIZTunnelPair, objects: []Ref{e.view.mesh.CNI.Ref(), other.ref},
-		what: own + " is more than one minor version apart from " + other.String() + ".",
+		rule: CNIZTunnelPair, objects: []Ref{e.view.mesh.CNI.Ref(), found.other.ref},
+		what: describe(e.view.mesh.CNI.Ref()) + " is " + found.relation() + ".",
 		todo: "Move the one that is behind", steps: []string{"kubectl get istiocni,ztunnel -o wide"},
 	}
-	if other.source != bySpec {
-		v.what = own + " is more than one minor version apart from pods of " + other.ref.String() + " that run " +
-			show(other.version) + "."
-		v.todo, v.steps = "Wait for the DaemonSet", []string{e.view.waitForDaemonSet(other.ref.Kind)}
+	if found.other.source != bySpec {
+		v.todo, v.steps = "Wait for the DaemonSet", []string{e.view.waitForDaemonSet(found.other.ref.Kind)}
 	}
 	e.add(v)
 }

@@ -54,9 +54,14 @@ type single struct{ spec, run int }
 
 func (s single) exists() bool { return s.spec != none }
 
-// apart is how far two singletons may be from each other at most: what one declares from anything the other has.
-func apart(spec int, other single) int {
-	return max(spec-other.spec, other.spec-spec, spec-other.run, other.run-spec)
+// apart is by how much what one singleton declares is too far from anything that the other has: ZTunnel may be a minor
+// behind IstioCNI, and not ahead of it.
+func apart(kind skew.Kind, spec int, other single) int {
+	ahead, behind := 1, 0
+	if kind == skew.KindZTunnel {
+		ahead, behind = 0, 1
+	}
+	return max(0, spec-min(other.spec, other.run)-ahead, max(other.spec, other.run)-spec-behind)
 }
 
 // singles lists the states of a singleton: absent, and every pair of declared and running.

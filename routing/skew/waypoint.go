@@ -157,6 +157,9 @@ func (c Consumer) target() Ref {
 	return g
 }
 
+// bypassing ends the sentence about a waypoint that does not exist.
+const bypassing = ": traffic would bypass its policies"
+
 // bindingProblem is why the consumer has no waypoint although it names one; empty where it has one, names none or
 // opts out.
 func (v *view) bindingProblem(c Consumer) (problem string, help cure) {
@@ -178,7 +181,7 @@ func (v *view) bindingProblem(c Consumer) (problem string, help cure) {
 	g, ok := v.mesh.find(c.target()).(Gateway)
 	switch {
 	case !ok:
-		return names + ", which does not exist: traffic would bypass its policies",
+		return names + ", which does not exist" + bypassing,
 			cure{todo: "Create it first", steps: v.apply(c.target(), c)}
 	case g.Deleting:
 		return names + ", which is being deleted", v.recreate(c)

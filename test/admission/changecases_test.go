@@ -13,8 +13,10 @@ import (
 
 // The life of a mesh on a real API server, step by step: what the update guide allows passes, what it forbids is
 // refused with the rule and the way out.
-func TestChangesOfAnInPlaceMesh(t *testing.T) {
-	c := newChanges(t)
+func TestChangesOfAnInPlaceMesh(t *testing.T) { changesOfAnInPlaceMesh(t, newChanges(t)) }
+
+func changesOfAnInPlaceMesh(t *testing.T, c *changes) {
+	t.Helper()
 	c.namespace("istio-system", nil)
 	wantAdmitted(t, c.write("", istio("v1.28.3", "InPlace")))
 	c.runs("default", "v1.28.3")
@@ -59,8 +61,10 @@ func TestChangesOfAnInPlaceMesh(t *testing.T) {
 	})
 }
 
-func TestChangesOfReferences(t *testing.T) {
-	c := newChanges(t)
+func TestChangesOfReferences(t *testing.T) { changesOfReferences(t, newChanges(t)) }
+
+func changesOfReferences(t *testing.T, c *changes) {
+	t.Helper()
 	c.namespace("istio-system", nil)
 	wantAdmitted(t, c.write("", istio("v1.29.6", "RevisionBased")))
 	c.runs("default-v1-29-6", "v1.29.6")
@@ -109,8 +113,10 @@ func TestChangesOfReferences(t *testing.T) {
 }
 
 // Data planes count: what runs behind or ahead of its control plane holds it back, and the refusal names it.
-func TestChangesWithADataPlane(t *testing.T) {
-	c := newChanges(t)
+func TestChangesWithADataPlane(t *testing.T) { changesWithADataPlane(t, newChanges(t)) }
+
+func changesWithADataPlane(t *testing.T, c *changes) {
+	t.Helper()
 	c.namespace("istio-system", nil)
 	wantAdmitted(t, c.write("", istio("v1.28.3", "InPlace")))
 	c.runs("default", "v1.28.3")
@@ -149,8 +155,10 @@ func TestChangesWithADataPlane(t *testing.T) {
 	})
 }
 
-func TestChangesOfWaypoints(t *testing.T) {
-	c := newChanges(t)
+func TestChangesOfWaypoints(t *testing.T) { changesOfWaypoints(t, newChanges(t)) }
+
+func changesOfWaypoints(t *testing.T, c *changes) {
+	t.Helper()
 	c.namespace("istio-system", nil)
 	wantAdmitted(t, c.write("", istio("v1.30.3", "InPlace")))
 	c.runs("default", "v1.30.3")

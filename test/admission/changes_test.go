@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
@@ -37,6 +39,8 @@ type changes struct {
 	*harness
 
 	inv *mesh.Skew
+	// rollsOut: controllers and kubelets are there, so that what is created comes to run by itself.
+	rollsOut bool
 }
 
 func newChanges(t *testing.T) *changes {
@@ -76,6 +80,11 @@ func (c *changes) serve() {
 		c.must(err)
 	}
 	c.eventually("the first inventory", func() error { return c.inv.Ready() })
+	c.awaitValidation()
+}
+
+func (c *changes) awaitValidation() {
+	c.t.Helper()
 	// The API server takes a configuration up asynchronously: wait until a tag of nothing is refused.
 	c.eventually("the validating webhooks", func() error {
 		tag := sailObject("IstioRevisionTag", "await", map[string]any{
@@ -159,9 +168,12 @@ func (c *changes) runs(revision, version string) {
 	c.must(c.write(operator, sailObject("IstioRevision", revision, map[string]any{
 		"version": version, "namespace": "istio-system", "values": map[string]any{"revision": revision},
 	})))
-	c.status("istios", "default", map[string]any{
-		"activeRevisionName": revision,
-	})
+	c.status("istios", "default", map[string]any{"activeRevisionName": revision})
+	c.deployIstiod(revision, version)
+}
+
+func (c *changes) deployIstiod(revision, version string) {
+	c.t.Helper()
 	name := "istiod-" + revision
 	deployments := c.kube.AppsV1().Deployments("istio-system")
 	labels := map[string]string{
@@ -182,10 +194,18 @@ func (c *changes) runs(revision, version string) {
 		stored, err = deployments.Create(c.t.Context(), d, metav1.CreateOptions{})
 	} else {
 		c.must(err)
-		stored.Labels = labels
-		stored, err = deployments.Update(c.t.Context(), stored, metav1.UpdateOptions{})
+		patch := fmt.Sprintf(`{"metadata":{"labels":{"app.kubernetes.io/version":%q}}}`, labels["app.kubernetes.io/version"])
+		stored, err = deployments.Patch(c.t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 	}
 	c.must(err)
+	if c.rollsOut {
+		c.eventually("istiod runs", func() error {
+			now, err := deployments.Get(c.t.Context(), name, metav1.GetOptions{})
+			c.must(err)
+			return notYet(now.Status.ObservedGeneration == now.Generation && now.Status.ReadyReplicas == 1 && now.Status.UpdatedReplicas == 1)
+		})
+		return
+	}
 	stored.Status = appsv1.DeploymentStatus{
 		ObservedGeneration: stored.Generation, Replicas: 1, UpdatedReplicas: 1, ReadyReplicas: 1, AvailableReplicas: 1,
 	}

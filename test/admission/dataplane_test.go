@@ -3,6 +3,7 @@ package admission
 import (
 	"maps"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +22,10 @@ func gatewayResource() schema.GroupVersionResource {
 func (c *changes) sidecar(namespace, deployment, version string) {
 	c.t.Helper()
 	const hash = "7d775cb4f6"
+	if c.rollsOut {
+		c.replicaSet(namespace, deployment+"-"+hash, version)
+		return
+	}
 	pod := newPod(namespace, map[string]string{"pod-template-hash": hash})
 	pod.Name = deployment + "-" + hash + "-x"
 	pod.OwnerReferences = []metav1.OwnerReference{{
@@ -34,8 +39,38 @@ func (c *changes) sidecar(namespace, deployment, version string) {
 	c.must(err)
 }
 
+// replicaSet has a controller create such a pod: one without an owner that exists would be collected as garbage.
+func (c *changes) replicaSet(namespace, name, version string) {
+	c.t.Helper()
+	labels := map[string]string{"pod-template-hash": "7d775cb4f6"}
+	_, err := c.kube.AppsV1().ReplicaSets(namespace).Create(c.t.Context(), &appsv1.ReplicaSet{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
+		Spec: appsv1.ReplicaSetSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: map[string]string{routing.LabelRevision: "default"}},
+				Spec: corev1.PodSpec{Containers: []corev1.Container{
+					{Name: "app", Image: "app:1"}, {Name: injector.ProxyName, Image: "istio/proxyv2:" + version},
+				}},
+			},
+		},
+	}, metav1.CreateOptions{})
+	c.must(err)
+}
+
 func (c *changes) removeSidecar(namespace, deployment string) {
 	c.t.Helper()
+	if c.rollsOut {
+		c.must(c.kube.AppsV1().ReplicaSets(namespace).Delete(c.t.Context(), deployment+"-7d775cb4f6",
+			metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationForeground)}))
+		c.eventually("its pods are gone", func() error {
+			pods, err := c.kube.CoreV1().Pods(namespace).List(c.t.Context(), metav1.ListOptions{})
+			c.must(err)
+			_, err = c.kube.AppsV1().ReplicaSets(namespace).Get(c.t.Context(), deployment+"-7d775cb4f6", metav1.GetOptions{})
+			return notYet(len(pods.Items) == 0 && apierrors.IsNotFound(err))
+		})
+		return
+	}
 	c.must(c.kube.CoreV1().Pods(namespace).
 		Delete(c.t.Context(), deployment+"-7d775cb4f6-x", metav1.DeleteOptions{GracePeriodSeconds: new(int64)}))
 }

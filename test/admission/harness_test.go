@@ -204,7 +204,7 @@ func newPod(namespace string, labels map[string]string) *corev1.Pod {
 // eventually waits for a condition that something else brings about.
 func (h *harness) eventually(what string, try func() error) {
 	h.t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(2 * time.Minute) // the garbage collector takes half a minute until it knows new kinds
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

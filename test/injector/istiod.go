@@ -71,15 +71,27 @@ func StartIstiod(o IstiodOptions) (*Istiod, error) {
 }
 
 // service is the name of the Service, which has the revision in it unless that is the default.
-func (i *Istiod) service() string {
-	if i.options.Revision == routing.DefaultRevision {
+func service(revision string) string {
+	if revision == routing.DefaultRevision {
 		return "istiod"
 	}
-	return "istiod-" + i.options.Revision
+	return "istiod-" + revision
+}
+
+// ServerNames are the names in the certificate of an istiod (pilot/pkg/bootstrap/server.go, getDNSNames): neither tags nor
+// cluster.local.
+func ServerNames(revision, namespace string) []string {
+	names := []string{"istiod." + namespace + ".svc", "istiod-remote." + namespace + ".svc", "istio-pilot." + namespace + ".svc"}
+	if name := service(revision) + "." + namespace + ".svc"; name != names[0] {
+		names = append(names, name)
+	}
+	return names
 }
 
 // ServerName is the name under which the revision's own webhooks reach it.
-func (i *Istiod) ServerName() string { return i.service() + "." + i.options.Namespace + ".svc" }
+func (i *Istiod) ServerName() string {
+	return service(i.options.Revision) + "." + i.options.Namespace + ".svc"
+}
 
 // Host is the address within a cluster, Address the real one.
 func (i *Istiod) Host() string { return i.ServerName() + ":443" }
@@ -129,13 +141,7 @@ func (i *Istiod) issue() (*certs.Authority, *certs.Leaf, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a CA for the stand-in of istiod: %w", err)
 	}
-	ns := i.options.Namespace
-	// pilot/pkg/bootstrap/server.go, getDNSNames: neither tags nor cluster.local.
-	names := []string{"istiod." + ns + ".svc", "istiod-remote." + ns + ".svc", "istio-pilot." + ns + ".svc"}
-	if name := i.ServerName(); name != names[0] {
-		names = append(names, name)
-	}
-	leaf, err := ca.Issue(certs.LeafRequest{DNSNames: names, Lifetime: lifetime}, now)
+	leaf, err := ca.Issue(certs.LeafRequest{DNSNames: ServerNames(i.options.Revision, i.options.Namespace), Lifetime: lifetime}, now)
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a certificate for the stand-in of istiod: %w", err)
 	}

@@ -80,14 +80,14 @@ type tally struct {
 	counts   map[Answer]int
 	failures []Failure
 	skipped  int
-	slowest  time.Duration
+	took     []time.Duration
 }
 
 func (t *tally) add(f Failure, took time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts[f.Answer]++
-	t.slowest = max(t.slowest, took)
+	t.took = append(t.took, took)
 	if f.Answer == Admitted || len(t.failures) == maxFailures {
 		return
 	}
@@ -103,6 +103,16 @@ func (t *tally) skip() {
 	t.skipped++
 }
 
+// percentiles sets how long answers took.
+func (r *Report) percentiles(took []time.Duration) {
+	if len(took) == 0 {
+		return
+	}
+	took = slices.Sorted(slices.Values(took))
+	at := func(percent int) time.Duration { return took[(len(took)-1)*percent/100] }
+	r.Took50, r.Took99, r.Slowest = at(50), at(99), at(100)
+}
+
 // Report is what a generator did.
 type Report struct {
 	Took   time.Duration
@@ -110,8 +120,8 @@ type Report struct {
 	// Skipped requests were due and not sent, because too many were waiting for an answer: more than the machine
 	// carries was asked for.
 	Skipped int
-	// Slowest is the longest that any answer took.
-	Slowest time.Duration
+	// Took50, Took99 and Slowest are how long answers took: half of them, all but one of a hundred, and any.
+	Took50, Took99, Slowest time.Duration
 	// Wrong are the failed admissions, in the order in which they were answered.
 	Wrong []Failure
 }

@@ -41,6 +41,8 @@ type Options struct {
 	// StoreEvery: one of so many pods is stored. The others are dry runs, which take the same way through admission
 	// and spare etcd. Zero stores none.
 	StoreEvery int
+	// Scheduler is asked to place the pods that are stored. Where nodes run pods, one that does not exist keeps them from it.
+	Scheduler string
 	// MaxWaiting bounds the requests that wait for an answer.
 	MaxWaiting int
 }
@@ -158,7 +160,7 @@ func (g *Generator) create(ctx context.Context, number int) (Answer, string) {
 	if g.options.StoreEvery == 0 || number%g.options.StoreEvery != 0 {
 		url += "?dryRun=All"
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(pod(namespace)))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(pod(namespace, g.options.Scheduler)))
 	if err != nil {
 		return NoAnswer, err.Error()
 	}
@@ -176,10 +178,10 @@ func (g *Generator) create(ctx context.Context, number int) (Answer, string) {
 }
 
 // pod is what a ReplicaSet would create. The ServiceAccount's token is left out: no controller makes the account.
-func pod(namespace string) []byte {
+func pod(namespace, scheduler string) []byte {
 	return fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Pod","metadata":{"generateName":"load-","namespace":%q,`+
-		`"labels":{"app":"load","version":"v1"}},"spec":{"automountServiceAccountToken":false,`+
-		`"containers":[{"name":"app","image":"load:1.0"}]}}`, namespace)
+		`"labels":{"app":"load","version":"v1"}},"spec":{"automountServiceAccountToken":false,"schedulerName":%q,`+
+		`"containers":[{"name":"app","image":"load:1.0"}]}}`, namespace, scheduler)
 }
 
 // Elapsed is the time since Start, which failures are dated by.
@@ -189,10 +191,11 @@ func (g *Generator) Elapsed() time.Duration { return time.Since(g.began) }
 func (g *Generator) Report() Report {
 	g.tally.mu.Lock()
 	defer g.tally.mu.Unlock()
-	return Report{
-		Took: time.Since(g.began), Counts: maps.Clone(g.tally.counts), Skipped: g.tally.skipped,
-		Slowest: g.tally.slowest, Wrong: slices.Clone(g.tally.failures),
+	r := Report{
+		Took: time.Since(g.began), Counts: maps.Clone(g.tally.counts), Skipped: g.tally.skipped, Wrong: slices.Clone(g.tally.failures),
 	}
+	r.percentiles(g.tally.took)
+	return r
 }
 
 // Stop ends the load, waits for every answer that is due, and reports.

@@ -113,3 +113,20 @@ func TestLoadThatCannotBeIsRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestHowLongAnswersTook(t *testing.T) {
+	var took []time.Duration
+	for i := range 201 {
+		took = append(took, time.Duration(200-i)*time.Millisecond)
+	}
+	var r Report
+	r.percentiles(took)
+	got := []time.Duration{r.Took50, r.Took99, r.Slowest}
+	if diff := cmp.Diff([]time.Duration{100 * time.Millisecond, 198 * time.Millisecond, 200 * time.Millisecond}, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	r = Report{}
+	if r.percentiles(nil); r.Slowest != 0 {
+		t.Errorf("nothing was answered, and the slowest took %s", r.Slowest)
+	}
+}

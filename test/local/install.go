@@ -73,7 +73,8 @@ func (e *Environment) install(ctx context.Context, binary string, objects []*uns
 	// The rendered flags first; what has to differ on this machine comes later and wins.
 	rendered.args = append(rendered.args, "--kubeconfig="+kubeconfig, "--policy="+filepath.Join(e.dir, "policy.yaml"),
 		"--webhook-host="+loopback, "--tls-san="+loopback)
-	return start(ctx, rendered)
+	e.again = func(ctx context.Context) error { return start(ctx, rendered) }
+	return e.again(ctx)
 }
 
 // prepare decides where the webhooks are called and how routers are started.

@@ -45,6 +45,11 @@ type Options struct {
 	Replicas int
 	// Tags are build tags for the router, Env further variables of its environment.
 	Tags, Env []string
+	// Binary is a router that is built already. Empty: it is built from this checkout.
+	Binary string
+	// Cluster is a control plane that runs already, with the CustomResourceDefinitions of the Sail Operator. It stays the
+	// caller's, and so do its injectors: Scenario has none. Nil: one is started, and ends with Close.
+	Cluster *cluster.Cluster
 }
 
 // Environment is a control plane with the router in place.
@@ -58,12 +63,13 @@ type Environment struct {
 	options   Options
 	dir       string
 	router    *process
+	again     func(context.Context) error
 	injectors *Injectors
 }
 
 // Start sets everything up and waits until the router is ready. Close ends it.
 func Start(ctx context.Context, o Options) (_ *Environment, err error) {
-	e := &Environment{options: o}
+	e := &Environment{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())
@@ -72,32 +78,42 @@ func Start(ctx context.Context, o Options) (_ *Environment, err error) {
 	if e.dir, err = os.MkdirTemp("", "revision-router-"); err != nil {
 		return nil, fmt.Errorf("making a work folder: %w", err)
 	}
-	progress(o.Log, "building the router")
-	binary, err := buildRouter(ctx, e.dir, o.Tags)
-	if err != nil {
-		return nil, err
+	if o.Binary == "" {
+		progress(o.Log, "building the router")
+		if o.Binary, err = Build(ctx, e.dir, o.Tags); err != nil {
+			return nil, err
+		}
 	}
 	progress(o.Log, "rendering the Helm chart")
 	objects, err := Chart(ctx, o.Values...)
 	if err != nil {
 		return nil, err
 	}
-	progress(o.Log, "starting etcd and kube-apiserver")
-	if e.Cluster, err = cluster.Start(ctx, cluster.Options{Log: o.Log}); err != nil {
-		return nil, fmt.Errorf("starting a control plane: %w", err)
-	}
-	progress(o.Log, "installing the Sail Operator's CustomResourceDefinitions")
-	if err := cluster.InstallCRDs(ctx, e.Cluster.Config(), sail.CRDs()); err != nil {
-		return nil, fmt.Errorf("installing the CustomResourceDefinitions: %w", err)
-	}
-	if e.injectors, err = StartInjectors(); err != nil {
-		return nil, err
+	e.options = o
+	if e.Cluster = o.Cluster; e.Cluster == nil {
+		if err := e.startCluster(ctx); err != nil {
+			return nil, err
+		}
 	}
 	progress(o.Log, "installing the chart and starting the router")
-	if err := e.install(ctx, binary, objects); err != nil {
+	if err := e.install(ctx, o.Binary, objects); err != nil {
 		return nil, err
 	}
 	return e, nil
+}
+
+// startCluster starts a control plane and the stand-in injectors for it.
+func (e *Environment) startCluster(ctx context.Context) (err error) {
+	progress(e.options.Log, "starting etcd and kube-apiserver")
+	if e.Cluster, err = cluster.Start(ctx, cluster.Options{Log: e.options.Log}); err != nil {
+		return fmt.Errorf("starting a control plane: %w", err)
+	}
+	progress(e.options.Log, "installing the Sail Operator's CustomResourceDefinitions")
+	if err := cluster.InstallCRDs(ctx, e.Cluster.Config(), sail.CRDs()); err != nil {
+		return fmt.Errorf("installing the CustomResourceDefinitions: %w", err)
+	}
+	e.injectors, err = StartInjectors()
+	return err
 }
 
 // Chart renders the chart with further arguments of helm template, such as --set policy.unresolved=Warn.
@@ -125,7 +141,7 @@ func (e *Environment) Scenario(out io.Writer) scenario.Env {
 
 // Run runs the router's own commands, such as status, against the cluster, and returns what they print.
 func (e *Environment) Run(ctx context.Context, args ...string) (string, error) {
-	command := exec.CommandContext(ctx, filepath.Join(e.dir, binaryName), args...) //nolint:gosec // the arguments are ours
+	command := exec.CommandContext(ctx, e.options.Binary, args...) //nolint:gosec // the arguments are ours
 	command.Env = append(os.Environ(), "KUBECONFIG="+e.Cluster.Kubeconfig())
 	output, err := command.CombinedOutput()
 	if err != nil {
@@ -136,6 +152,14 @@ func (e *Environment) Run(ctx context.Context, args ...string) (string, error) {
 
 // RouterLog is the path of the router's log.
 func (e *Environment) RouterLog() string { return filepath.Join(e.dir, "router.log") }
+
+// RestartRouter ends the router process and starts it anew, on the same ports. Of a single router only.
+func (e *Environment) RestartRouter(ctx context.Context) error {
+	if err := e.router.stop(); err != nil {
+		return err
+	}
+	return e.again(ctx)
+}
 
 // StopRouter ends the router process as the kubelet does, by SIGTERM. The webhook configuration stays.
 func (e *Environment) StopRouter() error { return e.router.stop() }
@@ -152,14 +176,14 @@ func (e *Environment) Close() error {
 	if e.injectors != nil {
 		errs = append(errs, e.injectors.Close())
 	}
-	if e.Cluster != nil {
+	if e.Cluster != nil && e.options.Cluster == nil {
 		errs = append(errs, e.Cluster.Stop())
 	}
 	return errors.Join(append(errs, os.RemoveAll(e.dir))...)
 }
 
-// buildRouter builds the program under test from this checkout.
-func buildRouter(ctx context.Context, dir string, tags []string) (string, error) {
+// Build builds the program under test from this checkout into a folder, and returns its path.
+func Build(ctx context.Context, dir string, tags []string) (string, error) {
 	binary := filepath.Join(dir, binaryName)
 	//nolint:gosec // the arguments are ours
 	build := exec.CommandContext(ctx, "go", "build", "-tags="+strings.Join(tags, ","), "-o", binary,

@@ -103,3 +103,14 @@ var replacements = sync.OnceValue(func() []replacement { //nolint:gochecknogloba
 	}
 	return list
 })
+
+// Commands are those that a refusal names, in order, for bash.
+func Commands(text string) []string {
+	var list []string
+	for _, part := range regexp.MustCompile(`; |\n`).Split(text, -1) {
+		if command := regexp.MustCompile(`\b(?:kubectl|istioctl) .*`).FindString(part); command != "" {
+			list = append(list, strings.TrimSuffix(command, "."))
+		}
+	}
+	return list
+}

@@ -1,5 +1,5 @@
 // Command prepare builds what the tests need from Go modules into the user's cache, before any test's time runs:
-// etcd and kube-apiserver, and helm; with --workloads also what runs pods in name, and promtool, which the demo does not need. It
+// etcd and kube-apiserver, and helm; with --workloads also what runs pods in name, Prometheus and promtool, which the demo does not need. It
 // says what it does and how long that takes, and is done at once when everything is there.
 package main
 
@@ -17,13 +17,13 @@ import (
 )
 
 func main() {
-	workloads := flag.Bool("workloads", false, "also build kube-controller-manager, kube-scheduler, kwok and promtool")
+	workloads := flag.Bool("workloads", false, "also build kube-controller-manager, kube-scheduler, kwok, kubectl, Prometheus and promtool")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := cluster.Build(ctx, os.Stderr)
 	if err == nil && *workloads {
-		err = errors.Join(cluster.BuildWorkloads(ctx, os.Stderr), promtool(ctx))
+		err = errors.Join(cluster.BuildWorkloads(ctx, os.Stderr), tools(ctx))
 	}
 	if err == nil {
 		_, err = local.Helm(ctx)
@@ -35,8 +35,9 @@ func main() {
 	}
 }
 
-// promtool is what the tests of the chart judge its alerts with.
-func promtool(ctx context.Context) error {
-	_, err := cluster.Tool(ctx, "tools/promtool", "github.com/prometheus/prometheus/cmd/promtool")
-	return err
+// tools are kubectl, which carries out procedures, and Prometheus and promtool, which judge alerts, metrics and the dashboard.
+func tools(ctx context.Context) error {
+	_, kubectl := cluster.Tool(ctx, "tools/controlplane", "k8s.io/kubernetes/cmd/kubectl")
+	_, prometheus := local.BuildPrometheus(ctx)
+	return errors.Join(kubectl, prometheus)
 }

@@ -14,13 +14,9 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
-	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/test/injector"
 )
 
@@ -130,8 +126,7 @@ func (o *Operator) clientOf(namespace, account string) (dynamic.Interface, error
 	return client, nil
 }
 
-// writeBundles is istiod's webhookpatch.go and its controller of validating configurations. Until then the API server
-// trusts no istiod, and refuses pods and Istio's own resources.
+// writeBundles writes the CA bundles of the istiods. Where their webhooks lead to Services, whatever runs there does it.
 func (o *Operator) writeBundles(ctx context.Context, running []istiod) error {
 	if o.options.Inject == nil {
 		return nil
@@ -139,51 +134,7 @@ func (o *Operator) writeBundles(ctx context.Context, running []istiod) error {
 	var errs []error
 	for _, i := range running {
 		bundle := o.options.Inject(i.revision, i.version).CABundle
-		for _, kind := range []resource{mutating, validating} {
-			list, err := i.client.Resource(kind).List(ctx, metav1.ListOptions{LabelSelector: routing.LabelRevision + "=" + i.revision})
-			if err != nil {
-				return fmt.Errorf("list the webhooks of %s: %w", i.revision, err)
-			}
-			for n := range list.Items {
-				errs = append(errs, writeBundle(ctx, i.client.Resource(kind), &list.Items[n], bundle))
-			}
-		}
+		errs = append(errs, injector.WriteBundles(ctx, i.client, i.revision, bundle))
 	}
 	return errors.Join(errs...)
-}
-
-// writeBundle leaves out the entries of a mutating configuration that are no injector's, and those that have one.
-func writeBundle(ctx context.Context, client dynamic.ResourceInterface, c *object, bundle []byte) error {
-	hooks, _, err := unstructured.NestedSlice(c.Object, "webhooks")
-	if err != nil {
-		return err
-	}
-	type operation struct {
-		Op    string `json:"op"`
-		Path  string `json:"path"`
-		Value any    `json:"value"`
-	}
-	var patch []operation
-	for i, hook := range hooks {
-		content, _ := hook.(map[string]any)
-		name, _ := content["name"].(string)
-		has, _, _ := unstructured.NestedString(content, "clientConfig", "caBundle")
-		if has != "" || c.GetKind() == "MutatingWebhookConfiguration" && !strings.HasSuffix(name, "sidecar-injector.istio.io") {
-			continue
-		}
-		patch = append(patch,
-			operation{"test", fmt.Sprintf("/webhooks/%d/name", i), name},
-			operation{"add", fmt.Sprintf("/webhooks/%d/clientConfig/caBundle", i), bundle})
-	}
-	if len(patch) == 0 {
-		return nil
-	}
-	raw, err := json.Marshal(patch)
-	if err != nil {
-		return err
-	}
-	if _, err = client.Patch(ctx, c.GetName(), types.JSONPatchType, raw, metav1.PatchOptions{}); err != nil {
-		return fmt.Errorf("write the CA bundle of %s: %w", c.GetName(), err)
-	}
-	return nil
 }

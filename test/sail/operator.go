@@ -84,6 +84,7 @@ type Operator struct {
 	races    Races
 	versions map[string]string
 	serving  map[string]bool
+	broken   map[fault]bool
 }
 
 // Start sets the operator's rights up, starts it and returns once it sees the cluster. The CustomResourceDefinitions of

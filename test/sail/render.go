@@ -76,7 +76,7 @@ func (o *Operator) istiodChart(revision *object) []rendered {
 	chart := []rendered{
 		render(accounts, corev1.SchemeGroupVersion.WithKind("ServiceAccount"),
 			&corev1.ServiceAccount{ObjectMeta: meta(namespace, istiodName(revision), r.labels(nil))}),
-		istiodDeployment(revision, r, labels, selector),
+		istiodDeployment(revision, r, istiodLabels{labels, selector}, o.faultsOf(Istiod, version)),
 		istiodService(meta(namespace, istiodName(revision), labels), name),
 		render(budgets, policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"), &policyv1.PodDisruptionBudget{
 			ObjectMeta: meta(namespace, istiodName(revision), labels),
@@ -100,26 +100,30 @@ func base(name, version string) release {
 	return release{name: name + "-base", chart: "base-" + version, app: "istiod", version: version}
 }
 
+// istiodLabels are those of the chart's objects, and those that select the pods.
+type istiodLabels struct{ object, selector map[string]string }
+
 // istiodDeployment follows these values: pilot.replicaCount (or autoscaleMin) and pilot.podAnnotations, with which a
 // test keeps pods from being ready.
-func istiodDeployment(revision *object, r release, labels, selector map[string]string) rendered {
+func istiodDeployment(revision *object, r release, labels istiodLabels, faults map[string]string) rendered {
 	name := revision.GetName()
 	podLabels := r.labels(map[string]string{
 		"app": "istiod", "istio": "istiod", routing.LabelRevision: name, routing.LabelInject: "false",
 		"istio.io/dataplane-mode": "none", "operator.istio.io/component": "Pilot",
 	})
 	delete(podLabels, "managed-by")
-	maps.Copy(podLabels, selector)
+	maps.Copy(podLabels, labels.selector)
 	annotations := map[string]string{"prometheus.io/port": "15014", "prometheus.io/scrape": "true", routing.LabelInject: "false"}
 	maps.Copy(annotations, textMap(revision, "spec", "values", "pilot", "podAnnotations"))
+	maps.Copy(annotations, faults)
 	replicas := number(revision, 1, "spec", "values", "pilot", "autoscaleMin")
 	replicas = number(revision, replicas, "spec", "values", "pilot", "replicaCount")
 	surge, unavailable := intstr.FromString("100%"), intstr.FromString("25%")
 	return render(deployments, appsv1.SchemeGroupVersion.WithKind("Deployment"), &appsv1.Deployment{
-		ObjectMeta: meta(namespaceOf(revision), istiodName(revision), labels),
+		ObjectMeta: meta(namespaceOf(revision), istiodName(revision), labels.object),
 		Spec: appsv1.DeploymentSpec{
 			Replicas: new(int32(replicas)), //nolint:gosec // a handful
-			Selector: &metav1.LabelSelector{MatchLabels: selector},
+			Selector: &metav1.LabelSelector{MatchLabels: labels.selector},
 			Strategy: appsv1.DeploymentStrategy{
 				Type:          appsv1.RollingUpdateDeploymentStrategyType,
 				RollingUpdate: &appsv1.RollingUpdateDeployment{MaxSurge: &surge, MaxUnavailable: &unavailable},
@@ -131,6 +135,10 @@ func istiodDeployment(revision *object, r release, labels, selector map[string]s
 					Containers: []corev1.Container{{
 						Name: "discovery", Image: image("pilot", r.version, isAmbient(text(revision, "spec", "values", "profile"))), Args: []string{"discovery"},
 						Env: []corev1.EnvVar{{Name: "REVISION", Value: name}},
+						ReadinessProbe: &corev1.Probe{
+							ProbeHandler:        corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/ready", Port: intstr.FromInt32(8080)}},
+							InitialDelaySeconds: 1, PeriodSeconds: 3, TimeoutSeconds: 5,
+						},
 					}},
 				},
 			},

@@ -26,8 +26,8 @@ func (o *Operator) cniChart(cni *object, version string) []rendered {
 	return daemonChart(daemonSpec{
 		metadata: meta(namespace, cniName, labels), account: "istio-cni", podLabels: podLabels,
 		selector:    map[string]string{"k8s-app": cniName},
-		annotations: textMap(cni, "spec", "values", "cni", "podAnnotations"),
-		container:   corev1.Container{Name: "install-cni", Image: image("install-cni", version, isAmbient(text(cni, "spec", "profile")))},
+		annotations: textMap(cni, "spec", "values", "cni", "podAnnotations"), faults: o.faultsOf(CNI, version),
+		container: corev1.Container{Name: "install-cni", Image: image("install-cni", version, isAmbient(text(cni, "spec", "profile")))},
 	})
 }
 
@@ -48,9 +48,9 @@ func (o *Operator) zTunnelChart(ztunnel, revision *object, version string) []ren
 	return daemonChart(daemonSpec{
 		metadata: meta(namespace, zTunnelName, r.labels(nil)), account: zTunnelName, podLabels: podLabels,
 		selector:    map[string]string{"app": zTunnelName},
-		annotations: textMap(ztunnel, "spec", "values", "ztunnel", "podAnnotations"),
-		strategy:    appsv1.DaemonSetUpdateStrategyType(text(ztunnel, "spec", "values", "ztunnel", "updateStrategy", "type")),
-		grace:       &grace,
+		annotations: textMap(ztunnel, "spec", "values", "ztunnel", "podAnnotations"), faults: o.faultsOf(ZTunnel, version),
+		strategy: appsv1.DaemonSetUpdateStrategyType(text(ztunnel, "spec", "values", "ztunnel", "updateStrategy", "type")),
+		grace:    &grace,
 		container: corev1.Container{
 			Name: "istio-proxy", Image: image("ztunnel", version, true), Args: []string{"proxy", "ztunnel"},
 			Env: []corev1.EnvVar{{Name: "CA_ADDRESS", Value: address}, {Name: "XDS_ADDRESS", Value: address}},
@@ -62,7 +62,7 @@ type daemonSpec struct {
 	metadata            metav1.ObjectMeta
 	account             string
 	selector, podLabels map[string]string
-	annotations         map[string]string
+	annotations, faults map[string]string
 	strategy            appsv1.DaemonSetUpdateStrategyType
 	grace               *int64
 	container           corev1.Container
@@ -72,6 +72,7 @@ func daemonChart(d daemonSpec) []rendered {
 	delete(d.podLabels, "managed-by")
 	annotations := map[string]string{"prometheus.io/scrape": "true", routing.LabelInject: "false"}
 	maps.Copy(annotations, d.annotations)
+	maps.Copy(annotations, d.faults)
 	if d.strategy == "" {
 		d.strategy = appsv1.RollingUpdateDaemonSetStrategyType
 	}

@@ -94,6 +94,9 @@ func istiodRules() []rbacv1.PolicyRule {
 		{APIGroups: []string{gateways.Group}, Resources: all, Verbs: all},
 		{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: all},
 		{APIGroups: []string{""}, Resources: []string{"services", "serviceaccounts"}, Verbs: all},
+		// Its CA, which all istiods of a namespace share.
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "create"}},
+		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get"}},
 	}
 }
 

@@ -15,6 +15,9 @@ import (
 	"github.com/revision-router/revision-router/test/recorded"
 )
 
+// NewRevision is the revision that the walks end with.
+const NewRevision = newRevision
+
 const (
 	oldRevision, oldVersion = "default-v1-29-6", "v1.29.6"
 	newRevision, newVersion = "default-v1-30-3", "v1.30.3"

@@ -180,10 +180,28 @@ func (r *run) roll(ctx context.Context, namespace, suffix string) error {
 	if err := pods.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
 		return fmt.Errorf("deleting the old pods: %w", err)
 	}
+	if err := r.gone(ctx, namespace); err != nil {
+		return err
+	}
 	for _, w := range bookinfo() {
 		if _, err := pods.Create(ctx, w.pod(namespace, suffix), metav1.CreateOptions{}); err != nil {
 			return fmt.Errorf("creating pod %s-%s: %w", w.app, w.version, err)
 		}
+	}
+	return nil
+}
+
+// gone waits until the pods have ended, which takes a moment where there are nodes.
+func (r *run) gone(ctx context.Context, namespace string) error {
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		left, err := r.kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return false, err
+		}
+		return len(left.Items) == 0, nil
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for the old pods of %s to end: %w", namespace, err)
 	}
 	return nil
 }

@@ -70,6 +70,7 @@ type fields struct {
 
 type defaults struct {
 	Unit       string     `json:"unit"`
+	Decimals   *int       `json:"decimals,omitempty"`
 	Min        *float64   `json:"min,omitempty"`
 	Max        *float64   `json:"max,omitempty"`
 	Thresholds thresholds `json:"thresholds"`
@@ -107,23 +108,39 @@ func dashboard() model {
 		Templating:  lists{[]variable{{"datasource", "Data source", "datasource", "prometheus"}}},
 		Annotations: lists{[]variable{}}, Panels: []any{},
 	}
-	id, x, y, tallest := 0, 0, 0, 0
-	wrap := func() { x, y, tallest = 0, y+tallest, 0 }
+	id, y := 0, 0
 	for _, r := range rows() {
-		wrap()
 		id++
 		m.Panels = append(m.Panels, heading{ID: id, Type: "row", Title: r.title, GridPos: grid{1, columns, 0, y}, Panels: []any{}})
 		y++
-		for _, p := range r.panels {
-			if x+p.width > columns {
-				wrap()
+		for _, line := range lines(r.panels) {
+			x, tallest := 0, 0
+			for _, p := range line {
+				tallest = max(tallest, p.height())
 			}
-			id++
-			m.Panels = append(m.Panels, p.graph(id, grid{p.height(), p.width, x, y}))
-			x, tallest = x+p.width, max(tallest, p.height())
+			for _, p := range line {
+				id++
+				m.Panels = append(m.Panels, p.graph(id, grid{tallest, p.width, x, y}))
+				x += p.width
+			}
+			y += tallest
 		}
 	}
 	return m
+}
+
+// lines breaks panels into those that stand side by side, and are as high as the tallest of them.
+func lines(panels []panel) [][]panel {
+	var all [][]panel
+	room := 0
+	for _, p := range panels {
+		if p.width > room {
+			all, room = append(all, nil), columns
+		}
+		all[len(all)-1] = append(all[len(all)-1], p)
+		room -= p.width
+	}
+	return all
 }
 
 func (p panel) height() int {
@@ -142,6 +159,9 @@ func (p panel) graph(id int, at grid) graph {
 	g.FieldConfig = fields{Defaults: defaults{Unit: p.unit, Thresholds: thresholds{"absolute", []step{{"green", nil}}}}, Overrides: []any{}}
 	if p.red != nil {
 		g.FieldConfig.Defaults.Thresholds.Steps = append(g.FieldConfig.Defaults.Thresholds.Steps, step{"red", p.red})
+	}
+	if p.kind == "stat" && p.unit == "short" {
+		g.FieldConfig.Defaults.Decimals = new(0) // an increase is extrapolated, and nobody refuses a tenth of a pod
 	}
 	if p.kind == "timeseries" || p.kind == "bargauge" {
 		g.FieldConfig.Defaults.Min = new(0.0)

@@ -70,13 +70,16 @@ func refused() []panel {
 
 func upgrade() []panel {
 	return []panel{
-		{"Workloads to restart", "`router status` names them.", "stat", 6, "short", nil, []query{
+		{"Workloads to restart", "`router status` names them.", "stat", 4, "short", nil, []query{
 			{"sum(max by (revision, version) (" + p + "mesh_workloads_to_restart)) or vector(0)", "to restart"},
 		}},
 		{"Sidecars that are where they belong", "", "gauge", 6, "percentunit", nil, []query{
 			{"1 - sum(max by (revision, version) (" + p + "mesh_workloads_to_restart)) / sum(max by (revision, version) (" + p + `mesh_workloads{role="Sidecar"}))`, "done"},
 		}},
-		{"Workloads by revision and version", "", "bargauge", 12, "short", nil, []query{
+		{"Tags held back", "They do not lead to their target.", "stat", 4, "short", new(1.0), []query{
+			{"sum(max by (tag) (" + p + "tag_held_back)) or vector(0)", "held back"},
+		}},
+		{"Workloads by revision and version", "", "bargauge", 10, "short", nil, []query{
 			{"sum by (revision, version) (max by (revision, version, role) (" + p + "mesh_workloads))", "{{revision}} {{version}}"},
 		}},
 		{"Workloads to restart, by what they run", "", "timeseries", 8, "short", nil, []query{
@@ -85,11 +88,8 @@ func upgrade() []panel {
 		{"Workloads of tags, by what they run", "", "timeseries", 8, "short", nil, []query{
 			{"max by (tag, revision) (" + p + "tag_workloads)", "{{tag}}: {{revision}}"},
 		}},
-		{"Rollouts of tags", "The share that a tag's rollout asks for.", "bargauge", 4, "percent", nil, []query{
+		{"Rollouts of tags", "The share that a tag's rollout asks for.", "bargauge", 8, "percent", nil, []query{
 			{"max by (tag, revision) (" + p + "tag_rollout_percent)", "{{tag}} to {{revision}}"},
-		}},
-		{"Tags held back", "They do not lead to their target.", "stat", 4, "short", new(1.0), []query{
-			{"sum(max by (tag) (" + p + "tag_held_back)) or vector(0)", "held back"},
 		}},
 	}
 }
@@ -125,9 +125,19 @@ func healthy() []panel {
 		{"Answers of injectors", "Mode forward.", "timeseries", 8, "ops", nil, []query{
 			{"sum by (revision, result) (rate(" + p + "forwards_total[5m])) > 0", "{{revision}} {{result}}"},
 		}},
+		{"Ready pods of injectors", "0: nobody injects for the revision, and its pods cannot be created.", "timeseries", 8, "short", nil, []query{
+			{"max by (revision) (" + p + "injector_ready_pods)", "{{revision}}"},
+		}},
 		{"Injectors that do not answer", "Mode forward.", "timeseries", 8, "short", nil, []query{
 			{"max by (revision) (" + p + "forward_circuit_open)", "{{revision}}"},
 			{"max(" + p + "injector_overlaps)", "webhooks in the way"},
+		}},
+		{"Size of requests", "", "timeseries", 8, "bytes", nil, []query{
+			{"histogram_quantile(0.5, sum by (le) (rate(" + p + "request_size_bytes_bucket[5m])))", "half"},
+			{"histogram_quantile(0.99, sum by (le) (rate(" + p + "request_size_bytes_bucket[5m])))", "99 of 100"},
+		}},
+		{"Events", "Failed: the right to write them is missing.", "timeseries", 8, "short", nil, []query{
+			{"sum by (outcome) (increase(" + p + "events_total[5m]))", "{{outcome}}"},
 		}},
 		{"Memory", "", "timeseries", 8, "bytes", nil, []query{
 			{"sum by (instance) (process_resident_memory_bytes * on (instance) group_left () " + p + "build_info)", "{{instance}}"},

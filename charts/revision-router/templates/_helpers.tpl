@@ -1,3 +1,8 @@
+{{/* Where everything of the release is, the router's own namespace. */}}
+{{- define "revision-router.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
 {{/* Name of the application, in the label app.kubernetes.io/name. */}}
 {{- define "revision-router.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 54 | trimSuffix "-" -}}
@@ -75,12 +80,29 @@ Nothing here changes with the chart's version, so that an upgrade that changes n
 {{- mergeOverwrite (dict) .Values.commonLabels .Values.podLabels $optOut $fixed | toYaml -}}
 {{- end -}}
 
+{{/*
+The annotations of an object, or nothing. Takes a list: the root context, then the annotations that the object has
+beside those of all objects; later ones win.
+*/}}
+{{- define "revision-router.annotations" -}}
+{{- $root := index . 0 -}}
+{{- $all := deepCopy $root.Values.commonAnnotations -}}
+{{- range rest . -}}
+{{- $all = mergeOverwrite $all (deepCopy .) -}}
+{{- end -}}
+{{- with $all -}}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
 {{- define "revision-router.image" -}}
 {{- with .Values.image -}}
+{{- $repository := ternary (printf "%s/%s" (trimSuffix "/" .registry) .repository) .repository (ne .registry "") -}}
 {{- if .digest -}}
-{{- printf "%s@%s" .repository .digest -}}
+{{- printf "%s@%s" $repository .digest -}}
 {{- else -}}
-{{- printf "%s:%s" .repository (default $.Chart.AppVersion .tag) -}}
+{{- printf "%s:%s" $repository (default $.Chart.AppVersion .tag) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -99,7 +121,7 @@ schema admits only quantities that this reads.
 
 {{/* OpenShift assigns user and group itself and refuses pods that name others. */}}
 {{- define "revision-router.podSecurityContext" -}}
-{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- if or (eq .Values.platform "openshift") (and (eq .Values.platform "") (.Capabilities.APIVersions.Has "security.openshift.io/v1")) -}}
 {{- omit .Values.podSecurityContext "runAsUser" "runAsGroup" "fsGroup" | toYaml -}}
 {{- else -}}
 {{- toYaml .Values.podSecurityContext -}}
@@ -111,7 +133,7 @@ Namespaces that are never intercepted, in a fixed order. Where the router's cert
 so that neither waits for the other, whatever the values say; in mode forward likewise the control planes'.
 */}}
 {{- define "revision-router.exemptNamespaces" -}}
-{{- $always := list .Release.Namespace "kube-node-lease" "kube-public" "kube-system" -}}
+{{- $always := list (include "revision-router.namespace" .) "kube-node-lease" "kube-public" "kube-system" -}}
 {{- if eq .Values.certs.provider "cert-manager" -}}
 {{- $always = append $always "cert-manager" -}}
 {{- end -}}
@@ -124,6 +146,11 @@ so that neither waits for the other, whatever the values say; in mode forward li
 {{/* What --exclude-namespace takes: the namespaces that every entry of the webhook configuration leaves out. */}}
 {{- define "revision-router.excludedNamespaces" -}}
 {{- include "revision-router.exemptNamespaces" . | fromYamlArray | join "," -}}
+{{- end -}}
+
+{{/* How many pods there are at least. */}}
+{{- define "revision-router.replicas" -}}
+{{- ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled | int -}}
 {{- end -}}
 
 {{- define "revision-router.failurePolicy" -}}

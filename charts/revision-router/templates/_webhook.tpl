@@ -1,11 +1,10 @@
 {{/*
-Who writes the CA bundles of both configurations, where it is not the router: cert-manager's cainjector goes by this
-annotation. Renders nothing otherwise.
+The annotation that says who writes the CA bundles of both configurations, where it is not the router: cert-manager's
+cainjector goes by it. Renders nothing otherwise.
 */}}
 {{- define "revision-router.caInjection" -}}
 {{- if eq .Values.certs.provider "cert-manager" -}}
-annotations:
-  cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ include "revision-router.tlsSecret" . }}
+cert-manager.io/inject-ca-from: {{ include "revision-router.namespace" . }}/{{ include "revision-router.tlsSecret" . }}
 {{- end -}}
 {{- end -}}
 
@@ -37,7 +36,7 @@ clientConfig:
   {{- end }}
   service:
     name: {{ include "revision-router.fullname" $root }}
-    namespace: {{ $root.Release.Namespace }}
+    namespace: {{ include "revision-router.namespace" $root }}
     path: /mutate-v1-pod/{{ index . 1 }}
     port: 443
 rules:
@@ -122,8 +121,17 @@ router's check of that pod: Istio's webhooks do not look at these labels.
     - istiod
 {{- end -}}
 
+{{/* The router's own namespace, which must be creatable and repairable before there is a router, and the platform's. */}}
+{{- define "revision-router.notOwnNamespace" -}}
+- key: kubernetes.io/metadata.name
+  operator: NotIn
+  values:
+    {{- list (include "revision-router.namespace" .) "kube-system" | uniq | sortAlpha | toYaml | nindent 4 }}
+{{- end -}}
+
 {{/*
-What all entries about changes of the mesh have in common. Takes the root context.
+What all entries about changes of the mesh have in common. Takes a list: the root context, and the entry's name in
+changes.perHook.
 
 failurePolicy Ignore, the default, fails open: while no router answers, nobody is kept from repairing a mesh, and the
 operator from reconciling it. Fail is for those who would rather have no change than one that nobody judged.
@@ -131,18 +139,33 @@ sideEffects None: true for dry runs as well, since judging writes nothing.
 matchPolicy Equivalent: a change through another version of the API would still be seen.
 */}}
 {{- define "revision-router.changeWebhook" -}}
+{{- $root := index . 0 -}}
+{{- $changes := $root.Values.changes -}}
+{{- $own := get $changes.perHook (index . 1) -}}
 admissionReviewVersions: [v1]
 clientConfig:
-  {{- with include "revision-router.caBundle" . }}
+  {{- with include "revision-router.caBundle" $root }}
   {{- . | nindent 2 }}
   {{- end }}
   service:
-    name: {{ include "revision-router.fullname" . }}
-    namespace: {{ .Release.Namespace }}
+    name: {{ include "revision-router.fullname" $root }}
+    namespace: {{ include "revision-router.namespace" $root }}
     path: /validate-mesh-change
     port: 443
 matchPolicy: Equivalent
 sideEffects: None
-failurePolicy: {{ .Values.changes.failurePolicy }}
-timeoutSeconds: {{ .Values.changes.timeoutSeconds }}
+failurePolicy: {{ default $changes.failurePolicy $own.failurePolicy }}
+timeoutSeconds: {{ default $changes.timeoutSeconds $own.timeoutSeconds | int }}
+{{- end -}}
+
+{{/* Whether any of the entries about changes fails closed; empty where none does. */}}
+{{- define "revision-router.changesFailClosed" -}}
+{{- with .Values.changes -}}
+{{- $changes := . -}}
+{{- range $name, $own := .perHook -}}
+{{- if eq (default $changes.failurePolicy $own.failurePolicy) "Fail" -}}
+true
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}

@@ -1,0 +1,119 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+)
+
+// written are the kinds that users write, in the order in which they are put back: what refers to others comes later.
+func written() []schema.GroupVersionResource {
+	return []schema.GroupVersionResource{
+		{Version: "v1", Resource: "namespaces"}, sailKind("istios"), sailKind("istiorevisiontags"), sailKind("istiocnis"), sailKind("ztunnels"),
+		{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "gateways"},
+		{Version: "v1", Resource: "services"},
+		{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes"},
+		{Group: "security.istio.io", Version: "v1", Resource: "authorizationpolicies"},
+		{Group: "apps", Version: "v1", Resource: "deployments"},
+	}
+}
+
+func sailKind(plural string) schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "sailoperator.io", Version: "v1", Resource: plural}
+}
+
+// snapshot is what users have written, by kind, namespace and name.
+type snapshot map[schema.GroupVersionResource]map[string]*unstructured.Unstructured
+
+func (w *world) snapshot() snapshot {
+	w.t.Helper()
+	taken := snapshot{}
+	for _, kind := range written() {
+		list, err := w.client.Resource(kind).List(w.t.Context(), metav1.ListOptions{})
+		w.must(err)
+		taken[kind] = map[string]*unstructured.Unstructured{}
+		for i := range list.Items {
+			if o := &list.Items[i]; len(o.GetOwnerReferences()) == 0 && o.GetDeletionTimestamp() == nil {
+				taken[kind][o.GetNamespace()+"/"+o.GetName()] = o
+			}
+		}
+	}
+	return taken
+}
+
+// restore puts back what has changed since, once the case that should have been stopped by the router was not.
+func (w *world) restore(before snapshot) {
+	w.t.Helper()
+	after := w.snapshot()
+	for _, kind := range written() {
+		for key, o := range before[kind] {
+			if err := w.putBack(kind, o, after[kind][key]); err != nil {
+				w.t.Errorf("putting %s %s back: %v", kind.Resource, key, err)
+			}
+		}
+		for key, o := range after[kind] {
+			if before[kind][key] != nil {
+				continue
+			}
+			err := resourceOf(w.client, kind, o.GetNamespace()).Delete(w.t.Context(), o.GetName(), metav1.DeleteOptions{})
+			if err != nil && !apierrors.IsNotFound(err) {
+				w.t.Errorf("deleting %s %s: %v", kind.Resource, key, err)
+			}
+		}
+	}
+	if w.hangs {
+		return
+	}
+	if err := awaitEvery(w.t.Context(), pollRest, patience, w.atRest); err != nil {
+		w.t.Errorf("putting things back: %v", err)
+	}
+}
+
+func resourceOf(client dynamic.Interface, kind schema.GroupVersionResource, namespace string) dynamic.ResourceInterface {
+	if namespace == "" {
+		return client.Resource(kind)
+	}
+	return client.Resource(kind).Namespace(namespace)
+}
+
+// putBack writes labels, annotations and spec of an object as they were.
+func (w *world) putBack(kind schema.GroupVersionResource, was, is *unstructured.Unstructured) error {
+	client := resourceOf(w.client, kind, was.GetNamespace())
+	if is == nil {
+		return awaitEvery(w.t.Context(), pollRest, patience, func(ctx context.Context) error {
+			o := was.DeepCopy()
+			o.SetResourceVersion("")
+			o.SetUID("")
+			o.SetFinalizers(nil)
+			unstructured.RemoveNestedField(o.Object, "status")
+			_, err := client.Create(ctx, o, metav1.CreateOptions{})
+			if apierrors.IsAlreadyExists(err) {
+				return fmt.Errorf("it is still being deleted: %w", err)
+			}
+			return err
+		})
+	}
+	if reflect.DeepEqual(was.GetLabels(), is.GetLabels()) && reflect.DeepEqual(was.GetAnnotations(), is.GetAnnotations()) &&
+		reflect.DeepEqual(was.Object["spec"], is.Object["spec"]) {
+		return nil
+	}
+	return awaitEvery(w.t.Context(), pollRest, patience, func(ctx context.Context) error {
+		o, err := client.Get(ctx, was.GetName(), metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		o.SetLabels(was.GetLabels())
+		o.SetAnnotations(was.GetAnnotations())
+		o.Object["spec"] = was.Object["spec"]
+		_, err = client.Update(ctx, o, metav1.UpdateOptions{}) // again, if a controller has written it meanwhile
+		return err
+	})
+}

@@ -1,0 +1,91 @@
+package kind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/dynamic"
+)
+
+const (
+	resetInterval = 500 * time.Millisecond
+	resetLimit    = 5 * time.Minute
+)
+
+// Reset makes the cluster what it was when it was created, but for CustomResourceDefinitions: the router is uninstalled, the
+// objects of the Sail Operator go whether an operator runs or not, with what belongs to them, and so do all namespaces that
+// are not the cluster's own.
+func (c *Chart) Reset(ctx context.Context) error {
+	if err := c.Uninstall(ctx); err != nil {
+		return err
+	}
+	client, err := dynamic.NewForConfig(c.cluster.config)
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	for _, plural := range []string{"istiorevisiontags", "ztunnels", "istiocnis", "istios", "istiorevisions"} {
+		kind := client.Resource(schema.GroupVersionResource{Group: "sailoperator.io", Version: "v1", Resource: plural})
+		if err := removeAll(ctx, kind, func(string) bool { return true }); err != nil {
+			return fmt.Errorf("removing %s: %w", plural, err)
+		}
+	}
+	namespaces := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"})
+	others := func(name string) bool {
+		return !strings.HasPrefix(name, "kube-") && !slices.Contains([]string{metav1.NamespaceDefault, "local-path-storage"}, name)
+	}
+	if err := removeAll(ctx, namespaces, others); err != nil {
+		return fmt.Errorf("removing namespaces: %w", err)
+	}
+	return nil
+}
+
+// removeAll deletes objects, without waiting for whoever has put a finalizer on them, and waits until they are gone. A kind that
+// is not served has none.
+func removeAll(ctx context.Context, kind dynamic.NamespaceableResourceInterface, which func(name string) bool) error {
+	var left []string
+	err := wait.PollUntilContextTimeout(ctx, resetInterval, resetLimit, true, func(ctx context.Context) (bool, error) {
+		list, err := kind.List(ctx, metav1.ListOptions{})
+		if apierrors.IsNotFound(err) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		left = left[:0]
+		for i := range list.Items {
+			item := &list.Items[i]
+			if !which(item.GetName()) {
+				continue
+			}
+			left = append(left, item.GetName())
+			if err := remove(ctx, kind, item.GetName(), len(item.GetFinalizers()) > 0); err != nil {
+				return false, err
+			}
+		}
+		return len(left) == 0, nil
+	})
+	if err != nil && len(left) > 0 {
+		return fmt.Errorf("%s are still there: %w", strings.Join(left, ", "), err)
+	}
+	return err
+}
+
+func remove(ctx context.Context, kind dynamic.ResourceInterface, name string, finalizers bool) error {
+	err := kind.Delete(ctx, name, metav1.DeleteOptions{})
+	if finalizers && err == nil {
+		_, err = kind.Patch(ctx, name, types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+	}
+	if apierrors.IsNotFound(err) || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
