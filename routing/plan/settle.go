@@ -156,6 +156,9 @@ func (s *sim) deployGateways(m *skew.Mesh) {
 		}
 		w := &m.Workloads[i]
 		w.Revision, w.Version = d.Revision, d.Version
+		if w.Label != "" {
+			w.Label = g.Revision.Value // the pods get the labels of their Gateway
+		}
 		if v := skew.ImageVersion(g.ProxyImage); g.ProxyImage != "" && v.Known() {
 			w.Version = v.String()
 		}

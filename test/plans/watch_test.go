@@ -25,6 +25,8 @@ type witness struct {
 	w *world
 	// refusedBefore is how often each webhook had refused something.
 	refusedBefore map[string]int
+	// retriedBefore is how many of those were to be tried again.
+	retriedBefore int
 
 	mu sync.Mutex
 	// created counts the pods that had to get a sidecar; wrong says what was not right.
@@ -43,7 +45,7 @@ func sidecars() []string { return []string{"bookinfo", "more", "plain"} }
 // witness starts to watch; judge ends it.
 func (w *world) witness() *witness {
 	w.t.Helper()
-	x := &witness{w: w, refusedBefore: w.refusals(), stop: make(chan struct{})}
+	x := &witness{w: w, refusedBefore: w.refusals(), retriedBefore: w.retried, stop: make(chan struct{})}
 	watcher, err := w.kube.CoreV1().Pods("").Watch(w.t.Context(), metav1.ListOptions{})
 	w.must(err)
 	x.done.Go(func() {
@@ -151,10 +153,14 @@ func (x *witness) judge() {
 	for _, line := range x.wrong {
 		t.Error(line)
 	}
+	refused, by := 0, []string{}
 	for who, n := range x.w.refusals() {
 		if n > x.refusedBefore[who] {
-			t.Errorf("%d requests were refused by %s", n-x.refusedBefore[who], who)
+			refused, by = refused+n-x.refusedBefore[who], append(by, who)
 		}
+	}
+	if refused > x.w.retried-x.retriedBefore {
+		t.Errorf("%d requests were refused, %d of them to be tried again, by %s", refused, x.w.retried-x.retriedBefore, strings.Join(by, " and "))
 	}
 	t.Logf("%d pods were created that had to get a sidecar", x.created)
 }

@@ -50,6 +50,8 @@ type world struct {
 	kubectl string
 	// seen follows the cluster as the router does.
 	seen *mesh.Skew
+	// retried counts the changes that the router could not judge, because the API server was too slow.
+	retried int
 }
 
 func newWorld(t *testing.T) *world {
@@ -91,11 +93,19 @@ func (w *world) must(err error) {
 // waitLimit bounds what takes a second or two on an idle machine.
 const waitLimit = 2 * time.Minute
 
-// bash runs lines as a person would paste them, and fails where one of them does.
+// bash runs lines as a person would paste them, and fails where one of them does. On a machine that is busy with other
+// things the API server may be too slow for the router, which then says so: the lines are run again, as it asks for.
 func (w *world) bash(lines string) {
 	w.t.Helper()
-	if out, err := w.try(lines); err != nil {
-		w.t.Fatalf("%s\n%s%v", lines, out, err)
+	for {
+		out, err := w.try(lines)
+		if err == nil {
+			return
+		}
+		if !strings.Contains(out, "cannot be judged, because the mesh could not be read") || w.retried >= 10 {
+			w.t.Fatalf("%s\n%s%v", lines, out, err)
+		}
+		w.retried++
 	}
 }
 
