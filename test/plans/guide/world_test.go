@@ -1,4 +1,4 @@
-package plans
+package guide
 
 import (
 	"bytes"
@@ -91,7 +91,7 @@ func (w *world) must(err error) {
 }
 
 // waitLimit bounds what takes a second or two on an idle machine.
-const waitLimit = 2 * time.Minute
+const waitLimit = 10 * time.Minute
 
 // bash runs lines as a person would paste them, and fails where one of them does. On a machine that is busy with other
 // things the API server may be too slow for the router, which then says so: the lines are run again, as it asks for.

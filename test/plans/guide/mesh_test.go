@@ -1,4 +1,4 @@
-package plans
+package guide
 
 import (
 	"fmt"
@@ -18,34 +18,12 @@ func istio(name, namespace, strategy, version, profile string) string {
 		`"values":{"pilot":{"replicaCount":2}},"updateStrategy":{"type":%q,"inactiveRevisionDeletionGracePeriodSeconds":%d}}}`, name, namespace, version, profile, strategy, int(grace.Seconds()))
 }
 
-// secondIstio is another mesh in the cluster, which stays as it is.
-func secondIstio() string { return istio("other", "other-system", "InPlace", "v1.29.6", "default") }
-
 func component(kind, namespace, version, profile, more string) string {
 	if kind == "IstioCNI" {
 		more = fmt.Sprintf(`,"profile":%q`, profile)
 	}
 	return fmt.Sprintf(`{"apiVersion":"sailoperator.io/v1","kind":%q,"metadata":{"name":"default"},"spec":{"namespace":%q,"version":%q%s}}`,
 		kind, namespace, version, more)
-}
-
-func gateway(namespace, name, class, listener, revision string) string {
-	labels := ""
-	if revision != "" {
-		labels = fmt.Sprintf(`,"labels":{"istio.io/rev":%q}`, revision)
-	}
-	return fmt.Sprintf(`{"apiVersion":"gateway.networking.k8s.io/v1","kind":"Gateway","metadata":{"name":%q,"namespace":%q%s},`+
-		`"spec":{"gatewayClassName":%q,"listeners":[%s]}}`, name, namespace, labels, class, listener)
-}
-
-// waypoint serves its own namespace and that of others: update guide 3.6.
-func waypoint(namespace, revision string) string {
-	return gateway(namespace, "waypoint", "istio-waypoint",
-		`{"name":"mesh","port":15008,"protocol":"HBONE","allowedRoutes":{"namespaces":{"from":"All"}}}`, revision)
-}
-
-func ingress(revision string) string {
-	return gateway("edge", "ingress", "istio", `{"name":"http","port":80,"protocol":"HTTP"}`, revision)
 }
 
 // create makes the mesh of a row with its workloads, and waits until everything runs.
