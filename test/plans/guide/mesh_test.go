@@ -26,6 +26,25 @@ func component(kind, namespace, version, profile, more string) string {
 		kind, namespace, version, more)
 }
 
+func gateway(namespace, name, class, listener, revision string) string {
+	labels := ""
+	if revision != "" {
+		labels = fmt.Sprintf(`,"labels":{"istio.io/rev":%q}`, revision)
+	}
+	return fmt.Sprintf(`{"apiVersion":"gateway.networking.k8s.io/v1","kind":"Gateway","metadata":{"name":%q,"namespace":%q%s},`+
+		`"spec":{"gatewayClassName":%q,"listeners":[%s]}}`, name, namespace, labels, class, listener)
+}
+
+// waypoint serves its own namespace and that of others: update guide 3.6.
+func waypoint(namespace, revision string) string {
+	return gateway(namespace, "waypoint", "istio-waypoint",
+		`{"name":"mesh","port":15008,"protocol":"HBONE","allowedRoutes":{"namespaces":{"from":"All"}}}`, revision)
+}
+
+func ingress(revision string) string {
+	return gateway("edge", "ingress", "istio", `{"name":"http","port":80,"protocol":"HTTP"}`, revision)
+}
+
 // create makes the mesh of a row with its workloads, and waits until everything runs.
 func (w *world) create(r row) {
 	w.t.Helper()

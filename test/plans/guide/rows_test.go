@@ -34,6 +34,9 @@ const (
 // guideRows are procedures of the update guide.
 func guideRows() map[string]row {
 	return map[string]row{
+		"2.2.3 and 4.1.1: in place by a patch, with IstioCNI": {
+			strategy: "InPlace", from: "v1.24.3", to: "v1.24.4", cni: true, labels: injection, steps: 3, revision: "default", undo: true,
+		},
 		"2.2.3: in place by a minor": {
 			strategy: "InPlace", from: "v1.29.6", to: "v1.30.3", labels: byRevision, steps: 2, revision: "default", stray: true,
 		},
@@ -44,6 +47,10 @@ func guideRows() map[string]row {
 		"2.3.5: a second revision and a tag that follows": {
 			strategy: "RevisionBased", from: "v1.24.3", to: "v1.24.4", cni: true, labels: injection,
 			objects: []string{tag("default", "Istio", "default")}, steps: 3, revision: "default-v1-24-4", stray: true,
+		},
+		"3.3: ambient with a second revision, and waypoints that name theirs": {
+			strategy: "RevisionBased", from: "v1.29.6", to: "v1.30.3", ambient: true,
+			gateways: []string{waypoint("shop", "REV"), ingress("REV")}, steps: 5, revision: "default-v1-30-3", undo: true,
 		},
 		"3.7.2: ZTunnel node by node": {
 			strategy: "InPlace", from: "v1.29.6", to: "v1.30.3", ambient: true, labels: injection, args: []string{"--drain", "ondelete"},
