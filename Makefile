@@ -44,6 +44,11 @@ e2e-proof: ## Carry them out without the router, and check that every case that 
 e2e-kind: ## Run what only a real cluster shows, in a kind cluster (KEEP=1 keeps it); needs a Docker Engine
 	go run ./test/kind/run
 
+.PHONY: plans
+plans: ## Carry out the plans of six procedures of the update guide as they are printed, with every step taken back (10 minutes)
+	go run ./test/prepare --workloads
+	go test -tags=plans -count=1 -v -timeout 60m ./test/plans/guide
+
 .PHONY: chaos
 chaos: ## Break routers in every way under load and count the pods that got a wrong answer (14 minutes)
 	go run ./test/prepare

@@ -147,6 +147,37 @@ func TestAPlanWaitsForWhatIsUnderWay(t *testing.T) {
 	}
 }
 
+// The operator has made the revision, and not yet its Deployment: kubectl would wait for none.
+func TestAPlanWaitsForAnIstiodThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	w := bookinfo(skew.RevisionBased, "v1.29.6")
+	w.mesh.Istios[0].Version, w.mesh.Istios[0].Active = "v1.30.3", "default-v1-30-3"
+	w.revision("default-v1-30-3", "v1.30.3")
+	w.mesh.Revisions[1].Istiod, w.mesh.Revisions[1].Ready = skew.Rollout{}, skew.NotObserved
+	p, err := plan.New(w.request("v1.30.3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Before) != 3 || p.Before[0] != "kubectl wait --for=create deployment/istiod-default-v1-30-3 -n istio-system --timeout=5m" {
+		t.Errorf("waits for %q", p.Before)
+	}
+}
+
+// Who has just taken a step back finds the revision that it made on its way out.
+func TestAPlanWaitsForARevisionThatIsBeingDeleted(t *testing.T) {
+	t.Parallel()
+	w := meshOf("v1.29.6", skew.RevisionBased).waypoint("bookinfo", "default-v1-29-6", "default-v1-29-6", "v1.29.6").revision("default-v1-30-3", "v1.30.3")
+	w.mesh.Revisions[1].Deleting = true
+	p, err := plan.New(w.request("v1.30.3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"kubectl wait --for=delete istiorevision/default-v1-30-3 --timeout=10m"}
+	if !p.Possible || len(p.Steps) != 2 || !slices.Equal(p.Before, want) {
+		t.Errorf("waits for %q, then %q (%s)", p.Before, short(p), p.Reason)
+	}
+}
+
 // A large mesh is as many objects as it has kinds of namespaces and workloads.
 func BenchmarkPlan(b *testing.B) {
 	w := tagged("v1.24.3").ambient("v1.24.3")

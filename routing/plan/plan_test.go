@@ -144,10 +144,23 @@ func otherCases() map[string]planCase {
 		Namespace: "plain", Kind: "StatefulSet", Name: "db", Role: skew.Sidecar, Revision: "default-v1-29-6", Version: "v1.29.6",
 		Label: "default-v1-29-6", Pods: 1,
 	})
+	revisioned := meshOf("v1.29.6", skew.RevisionBased).ambient("v1.29.6").
+		namespace("shop", "istio.io/dataplane-mode=ambient").waypoint("shop", "default-v1-29-6", "default-v1-29-6", "v1.29.6").
+		namespace("edge").ingress("edge", "default-v1-29-6", "default-v1-29-6", "v1.29.6")
+	for i := range revisioned.mesh.Workloads {
+		revisioned.mesh.Workloads[i].Label = "default-v1-29-6"
+	}
 	pinned := meshOf("v1.29.6", skew.InPlace).waypoint("bookinfo", "", "default", "v1.29.6")
 	pinned.mesh.Gateways[0].ProxyImage = "istio/proxyv2:1.29.6"
 	return map[string]planCase{
 		"there already": {mesh: bookinfo(skew.InPlace, "v1.30.3").cni("v1.30.3"), to: "v1.30.3"},
+		"Gateways whose pods have their label": {
+			mesh: revisioned, to: "v1.30.3",
+			want: []string{
+				"Istio default -> v1.30.3", "Gateway edge/ingress -> istio.io/rev=default-v1-30-3",
+				"Gateway shop/waypoint -> istio.io/rev=default-v1-30-3", "IstioCNI default -> v1.30.3", "ZTunnel default -> v1.30.3",
+			},
+		},
 		"everything that can name a revision": {
 			mesh: labelled, to: "v1.30.3",
 			want: []string{

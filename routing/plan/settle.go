@@ -36,6 +36,8 @@ func TargetName(o skew.Istio) string {
 // the Istio is written, whether istiod is ready or not (istio_controller.go); a revision that another Istio or a tag has
 // the name of is not touched.
 func reconcile(m *skew.Mesh) {
+	// One that is being deleted goes, and its name is free again.
+	m.Revisions = slices.DeleteFunc(m.Revisions, func(r skew.Revision) bool { return r.Deleting && r.Origin != routing.Webhook })
 	for i := range m.Istios {
 		o := &m.Istios[i]
 		if o.Deleting {
@@ -154,6 +156,9 @@ func (s *sim) deployGateways(m *skew.Mesh) {
 		}
 		w := &m.Workloads[i]
 		w.Revision, w.Version = d.Revision, d.Version
+		if w.Label != "" {
+			w.Label = g.Revision.Value // the pods get the labels of their Gateway
+		}
 		if v := skew.ImageVersion(g.ProxyImage); g.ProxyImage != "" && v.Known() {
 			w.Version = v.String()
 		}
