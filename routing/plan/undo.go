@@ -12,7 +12,7 @@ import (
 // where what it led away from is gone, the way back is longer. was is the Istio before its last step, if it had one.
 func (s *sim) undo(m, after *skew.Mesh, a action, was *skew.Istio) []string {
 	if a.verb == restart || lost(m, after, a) {
-		return s.wayBack(m, after, was)
+		return s.wayBack(m, after, a, was)
 	}
 	switch a.verb {
 	case patchIstio:

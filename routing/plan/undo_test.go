@@ -30,7 +30,10 @@ func TestUndo(t *testing.T) {
 		"kubectl rollout status deployment/istiod-" + old + " -n istio-system --timeout=15m",
 	}
 	gone := "kubectl wait --for=delete istiorevision/default-v1-30-3 --timeout=10m"
-	lagging := meshOf("v1.29.6", skew.InPlace).namespace("bookinfo", "istio-injection=enabled").workload("bookinfo", "reviews", "default", "v1.28.5")
+	lagging := meshOf("v1.29.6", skew.InPlace).namespace("bookinfo", "istio-injection=enabled").workload("bookinfo", "reviews", "default", "v1.28.5").
+		workload("bookinfo", "details", "default", "v1.29.5")
+	halfway := meshOf("v1.30.3", skew.RevisionBased).revision(old, "v1.29.6").namespace("bookinfo", "istio.io/rev="+old).
+		workload("bookinfo", "reviews", old, "v1.29.6-distroless")
 	nodes := meshOf("v1.29.6", skew.InPlace).ambient("v1.29.6")
 	for name, tc := range map[string]struct {
 		mesh  *world
@@ -71,9 +74,13 @@ func TestUndo(t *testing.T) {
 				`kubectl wait --for=jsonpath='{.spec.template.metadata.annotations.istio\.io/rev}'=`+old+" deployment/waypoint -n bookinfo --timeout=5m",
 				"kubectl rollout status deployment/waypoint -n bookinfo --timeout=15m", gone),
 		},
-		"proxies that lagged behind": {
-			mesh: lagging, step: 1,
-			want: []string{"# Nothing to take back: the pods got the sidecars of the revision that their labels mean"},
+		"proxies that lagged behind, by two versions": {
+			mesh: lagging, step: 1, want: []string{"# Nothing to take back to: the pods ran several versions before"},
+		},
+		"a plan that begins after the Istio has its version": {
+			mesh: halfway, step: 2,
+			want: append(append([]string{}, revisionBack...), "kubectl label namespace bookinfo istio.io/rev="+old+" --overwrite",
+				restart+"reviews", "kubectl rollout status deployment/reviews -n bookinfo --timeout=15m", gone),
 		},
 		"nodes that were drained": {
 			mesh: nodes, drain: plan.DrainOnDelete, step: 5,

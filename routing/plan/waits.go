@@ -81,7 +81,7 @@ func waitForRevision(from *skew.Mesh, r skew.Revision) []string {
 		return nil // there is no Deployment to look at, and the condition says that it runs
 	}
 	var list []string
-	if at < 0 {
+	if at < 0 || !from.Revisions[at].Istiod.Found {
 		list = append(list, "kubectl wait --for=create deployment/"+deployment+" -n "+r.Namespace+" --timeout=5m")
 	}
 	return append(list, rollsOut("deployment/"+deployment, r.Namespace, r.Version)...)

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/revision-router/revision-router/routing"
 	"github.com/revision-router/revision-router/routing/skew"
@@ -14,34 +15,41 @@ const (
 	// proxies.
 	overriddenText  = "# The control plane goes back first, and is behind its proxies until they are restarted (DataPlaneAhead):"
 	ztunnelBackText = "# Back to before the new version of ZTunnel:"
-	nothingBack     = "# Nothing to take back: the pods got the sidecars of the revision that their labels mean"
+	nothingBack     = "# Nothing to take back to: the pods ran several versions before"
 )
 
 // lost reports whether a step cannot be taken back on its own, because the operator deletes what was left behind: the
 // revision that the step led away from was used by nothing else.
 func lost(m, after *skew.Mesh, a action) bool {
-	from := a.from
-	switch a.verb {
-	case pointTag, relabelNamespaces, relabelGateways, relabelPods, connectZTunnel:
-	case unshareTag:
-		for _, t := range m.Tags {
-			if t.Name == a.name {
-				from = t.Rollout.Revision
-			}
-		}
-	default:
-		return false
-	}
-	has := func(m *skew.Mesh) bool {
-		return slices.ContainsFunc(m.Revisions, func(r skew.Revision) bool { return r.Name == from && r.Origin != routing.Webhook })
+	has := func(in *skew.Mesh) bool {
+		return slices.ContainsFunc(in.Revisions, func(r skew.Revision) bool { return r.Name == a.leaves(m) && r.Origin != routing.Webhook })
 	}
 	return has(m) && !has(after)
 }
 
+// leaves is the revision that a step leads away from; empty where it leads from none.
+func (a action) leaves(m *skew.Mesh) string {
+	switch a.verb {
+	case pointTag, relabelNamespaces, relabelGateways, relabelPods, connectZTunnel:
+		return a.from
+	case unshareTag:
+		for _, t := range m.Tags {
+			if t.Name == a.name {
+				return t.Rollout.Revision
+			}
+		}
+	default:
+	}
+	return ""
+}
+
 // wayBack leads from the mesh after a step to the version and the strategy that the Istio had before. The pods have to be
 // replaced once more, and a revision that is gone has to come back first: that is a plan of its own, by the same rules.
-// was is the Istio before its last step; nil where the plan has none before this one.
-func (s *sim) wayBack(m, after *skew.Mesh, was *skew.Istio) []string {
+// was is the Istio before its last step; nil where the plan has none before this one, and begins in the middle of an update.
+func (s *sim) wayBack(m, after *skew.Mesh, a action, was *skew.Istio) []string {
+	if was == nil {
+		was = s.ranBefore(m, a)
+	}
 	if was == nil {
 		return []string{nothingBack}
 	}
@@ -63,6 +71,40 @@ func (s *sim) wayBack(m, after *skew.Mesh, was *skew.Istio) []string {
 		at = next
 	}
 	return lines
+}
+
+// ranBefore is the Istio as it was when what a step replaces or leaves behind was made; nil where that is several things.
+func (s *sim) ranBefore(m *skew.Mesh, a action) *skew.Istio {
+	left := map[[2]string]bool{}
+	for i := range s.stale(m) {
+		if w := m.Workloads[i]; a.verb == restart {
+			left[[2]string{w.Revision, release(w.Version)}] = true
+		}
+	}
+	for _, r := range m.Revisions {
+		if a.verb != restart && r.Name == a.leaves(m) {
+			left[[2]string{r.Name, r.Version}] = true
+		}
+	}
+	own := s.ours(m)
+	for one := range left {
+		own.Version = one[1]
+		for _, own.Strategy = range []skew.Strategy{skew.RevisionBased, skew.InPlace} {
+			if len(left) == 1 && TargetName(own) == one[0] {
+				return &own
+			}
+		}
+	}
+	return nil
+}
+
+// release is the version of a proxy without the variant of its image, as it is written in spec.version.
+func release(version string) string {
+	text := skew.Parse(version).String()
+	if plain, _, _ := strings.Cut(text, "-"); same(plain, text) {
+		return plain
+	}
+	return text
 }
 
 // wayBackInPlace is for proxies that would be ahead of their control plane on the way.
