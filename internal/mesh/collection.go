@@ -25,6 +25,18 @@ type item struct {
 	problem error
 }
 
+// alreadyRead tells what was converted before it came to a store: by the reflector, from a stream, or by a [pagedClient],
+// whose list hands out pointers.
+func alreadyRead(object any) (item, bool) {
+	switch o := object.(type) {
+	case item:
+		return o, true
+	case *item:
+		return *o, true
+	}
+	return item{}, false
+}
+
 // objects is a collection whose type of value does not matter.
 type objects interface {
 	// read is called without a lock, the others with the lock of the source. Those that change the collection tell
@@ -57,8 +69,8 @@ func newCollection[O runtime.Object, T any](convert func(O) counts[T]) *collecti
 }
 
 func (c *collection[T]) read(object any) (item, error) {
-	if i, ok := object.(item); ok {
-		return i, nil // the reflector has already converted it
+	if i, ok := alreadyRead(object); ok {
+		return i, nil
 	}
 	m, err := meta.Accessor(object)
 	if err != nil {

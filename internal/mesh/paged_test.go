@@ -102,3 +102,22 @@ func TestPodsAreListedInPages(t *testing.T) {
 		t.Error("a list with a context that has ended has no error")
 	}
 }
+
+// Whatever kind is listed page by page, its store takes the objects that the list hands out.
+func TestEveryKindTakesWhatWasRead(t *testing.T) {
+	unreachable := &rest.Config{Host: "https://127.0.0.1:1"}
+	s, err := NewSkew(SkewOptions{Config: unreachable})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := item{key: "default/a", kept: true}
+	objects, err := meta.ExtractListWithAlloc(&itemList{Items: []item{want}})
+	if err != nil || len(objects) != 1 {
+		t.Fatalf("the list holds %d objects (%v), want 1", len(objects), err)
+	}
+	for _, k := range s.source.kinds {
+		if got, err := k.objects.read(objects[0]); err != nil || got != want {
+			t.Errorf("%s: read %+v (%v), want %+v", k.name(), got, err, want)
+		}
+	}
+}

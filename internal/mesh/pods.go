@@ -46,24 +46,23 @@ func newPods() *pods {
 }
 
 func (p *pods) read(object any) (item, error) {
-	switch o := object.(type) {
-	case item:
-		return o, nil // the reflector has already converted it
-	case *item:
-		return *o, nil // so has the client
-	case *inventory.Pod:
-		record := recordOf(o)
-		sum := sha256.Sum256([]byte(o.Namespace + "/" + o.Name))
-		i := item{key: string(sum[:len(podKey{})]), kept: record != podRecord{}}
-		switch {
-		case record.rare != rarePod{}:
-			i.value = record
-		case i.kept:
-			i.value = record.workload
-		}
+	if i, ok := alreadyRead(object); ok {
 		return i, nil
 	}
-	return item{}, fmt.Errorf("read an object: got %T, want %T", object, &inventory.Pod{})
+	o, ok := object.(*inventory.Pod)
+	if !ok {
+		return item{}, fmt.Errorf("read an object: got %T, want %T", object, o)
+	}
+	record := recordOf(o)
+	sum := sha256.Sum256([]byte(o.Namespace + "/" + o.Name))
+	i := item{key: string(sum[:len(podKey{})]), kept: record != podRecord{}}
+	switch {
+	case record.rare != rarePod{}:
+		i.value = record
+	case i.kept:
+		i.value = record.workload
+	}
+	return i, nil
 }
 
 func recordOf(o *inventory.Pod) podRecord {

@@ -135,9 +135,13 @@ func (k *kind) follows(now time.Time) func(logr.Logger) {
 // failed notes that a request failed. The collection stays as it is: it is better to decide by what was known
 // last than by nothing.
 func (s *Source) failed(ctx context.Context, k *kind, verb string, err error) {
-	if ctx.Err() != nil {
-		return
+	if ctx.Err() == nil {
+		s.fail(k, verb, err)
 	}
+}
+
+// fail is failed for what does not end with a context.
+func (s *Source) fail(k *kind, verb string, err error) {
 	s.update(func(now time.Time) func(logr.Logger) {
 		k.watching, k.verb, k.err = false, verb, err
 		return k.enter(Failing, now)

@@ -83,6 +83,21 @@ func TestFailureKeepsWhatIsKnown(t *testing.T) {
 	}
 }
 
+// The reflector keeps to itself that a list could not be taken over, so the store says it.
+func TestListThatCannotBeTakenOver(t *testing.T) {
+	s := offline(t, Options{})
+	st := s.storeOf(t, "namespaces")
+	if err := st.Replace([]any{aRevision("not-a-namespace", "v1")}, "1"); err == nil {
+		t.Fatal("an object of another kind was taken for a namespace")
+	}
+	if got := s.Stats().Kinds[3]; got.Phase != Failing || got.Err == nil {
+		t.Errorf("the failure does not show: %+v", got)
+	}
+	if err := st.kind.wants(); err == nil || !strings.Contains(err.Error(), "namespaces: cannot list them: take over the list") {
+		t.Errorf("not ready because of %v, want that the list could not be taken over", err)
+	}
+}
+
 // A watch that is over is no failure, but until the next list is in, changes may be missed.
 func TestListingAnewIsStale(t *testing.T) {
 	s := offline(t, Options{})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -28,8 +29,9 @@ var skewRules = []struct {
 	{"", []string{"namespaces"}, []string{"get", "list", "watch"}},
 	{"", []string{"services", "pods"}, []string{"list", "watch"}},
 	{"gateway.networking.k8s.io", []string{"gateways"}, []string{"get", "list", "watch"}},
-	{"gateway.networking.k8s.io", []string{"gatewayclasses"}, []string{"list", "watch"}},
+	{"gateway.networking.k8s.io", []string{"gatewayclasses", "httproutes"}, []string{"list", "watch"}},
 	{"networking.istio.io", []string{"serviceentries", "workloadentries"}, []string{"list", "watch"}},
+	{"security.istio.io", []string{"authorizationpolicies"}, []string{"list", "watch"}},
 }
 
 // skewRole grants all that is needed, but for one resource.
@@ -121,6 +123,7 @@ func TestSkewWithoutOptionalKinds(t *testing.T) {
 	s, log := runSkew(t, mesh.SkewOptions{Config: wire.config(c.Config())})
 	want := populated()
 	want.Gateways, want.GatewayClasses, want.Consumers = nil, nil, want.Consumers[:4]
+	want.Attachments = want.Attachments[1:] // the policy stays
 	awaitSkewMesh(t, s, want)
 	if diff := differs(want, live(t, s)); diff != "" {
 		t.Errorf("live (-want +got)\n%s", diff)
@@ -128,8 +131,8 @@ func TestSkewWithoutOptionalKinds(t *testing.T) {
 	if all, err := s.LiveGateways(t.Context(), "default"); err != nil || len(all) != 0 {
 		t.Errorf("the Gateways are %+v, %v; want none", all, err)
 	}
-	if got := log.with("Kind is not installed"); len(got) != 4 {
-		t.Errorf("%d lines say that a kind is not installed, want 4: %q", len(got), got)
+	if got := log.with("Kind is not installed"); len(got) != 5 {
+		t.Errorf("%d lines say that a kind is not installed, want 5: %q", len(got), got)
 	}
 	wire.begin(nil)
 	awaitSkewMesh(t, s, populated())
@@ -142,8 +145,9 @@ func TestSkewWithoutOptionalKinds(t *testing.T) {
 type older struct {
 	next http.RoundTripper
 
-	mu    sync.Mutex
-	lists []string
+	mu sync.Mutex
+	// lists tells the limit and the resource version of each list, by resource.
+	lists map[string][]string
 }
 
 func (o *older) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -156,9 +160,10 @@ func (o *older) RoundTrip(r *http.Request) (*http.Response, error) {
 				"message":"sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"}`))),
 		}, nil
 	}
-	if query.Get("watch") == "" && strings.HasSuffix(r.URL.Path, "/api/v1/pods") {
+	if query.Get("watch") == "" {
+		resource := path.Base(r.URL.Path)
 		o.mu.Lock()
-		o.lists = append(o.lists, query.Get("limit")+" at "+query.Get("resourceVersion"))
+		o.lists[resource] = append(o.lists[resource], query.Get("limit")+" at "+query.Get("resourceVersion"))
 		o.mu.Unlock()
 	}
 	return o.next.RoundTrip(r)
@@ -169,7 +174,7 @@ func TestSkewOfAnOlderAPIServer(t *testing.T) {
 	installAllCRDs(t, c)
 	a := newAPI(t, c.Config())
 	populate(a)
-	wire := &older{}
+	wire := &older{lists: map[string][]string{}}
 	config := rest.CopyConfig(c.Config())
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		wire.next = next
@@ -186,12 +191,14 @@ func TestSkewOfAnOlderAPIServer(t *testing.T) {
 	})
 	wire.mu.Lock()
 	defer wire.mu.Unlock()
-	for _, list := range wire.lists {
-		if list != "500 at " {
-			t.Errorf("pods were listed with limit and resource version %q, want a page of 500", list)
+	for _, resource := range []string{"pods", "httproutes", "authorizationpolicies"} {
+		for _, list := range wire.lists[resource] {
+			if list != "500 at " {
+				t.Errorf("%s were listed with limit and resource version %q, want a page of 500", resource, list)
+			}
 		}
-	}
-	if len(wire.lists) == 0 {
-		t.Error("pods were not listed")
+		if len(wire.lists[resource]) == 0 {
+			t.Errorf("%s were not listed", resource)
+		}
 	}
 }

@@ -54,7 +54,9 @@ func (s *store) Replace(list []any, _ string) error {
 	for n, object := range list {
 		i, err := s.kind.objects.read(object)
 		if err != nil {
-			return fmt.Errorf("take over the list of %s: %w", s.kind.name(), err)
+			err = fmt.Errorf("take over the list of %s: %w", s.kind.name(), err)
+			s.source.fail(s.kind, verbList, err) // the reflector begins anew, and tells nobody why
+			return err
 		}
 		items[n] = i
 	}
