@@ -54,7 +54,7 @@ func (w *world) ambientUpdate() {
 		s.refused("ambient/ztunnel-second", skew.CNIZTunnelPair)
 	})
 	w.works("interrupted: the new IstioCNI does not start", func(s *step) {
-		w.operator.Break(sail.CNI, "v1.29.6")
+		w.breakDown(sail.CNI, "v1.29.6")
 		s.sh(`kubectl patch istiocni default --type=merge -p '{"spec":{"version":"v1.29.6"}}'`)
 		s.sh(`kubectl wait --for=jsonpath='{.status.updatedNumberScheduled}'=1 daemonset/istio-cni-node -n istio-cni --timeout=1m`)
 	})
@@ -64,7 +64,7 @@ func (w *world) ambientUpdate() {
 		s.refused("ambient/ztunnel-too-early", skew.CNIZTunnelPair)
 	})
 	w.works("resumed: IstioCNI, then ZTunnel", func(s *step) {
-		w.operator.Mend(sail.CNI, "v1.29.6")
+		w.repair(sail.CNI, "v1.29.6")
 		s.do("ambient/istio")
 		s.do("ambient/cni")
 		s.do("ambient/ztunnel")

@@ -43,7 +43,9 @@ func TestProcedureWaypointsInPlace(t *testing.T) {
 			s.ambientRuns("v1.29.6")
 		})
 		w.works("rolled back", func(s *step) {
+			s.do("waypoint/pin")
 			s.do("ambient/undo")
+			s.do("waypoint/unpin")
 			s.runs("bookinfo", waypointPod, "v1.28.5")
 		})
 	})
