@@ -204,6 +204,11 @@ func singletonMessages() []says {
 			with(inPlace("v1.29.6"), func(m *skew.Mesh) { m.ZTunnel = new(ztunnel("v1.28.5")) }), toVersion(istio("v1.29.6", skew.InPlace), "v1.30.3"),
 		},
 		{
+			skew.ZTunnelSkew, "Istio goes from v1.29.6 to v1.30.3 while pods of ZTunnel still run v1.28.5",
+			with(inPlace("v1.29.6"), func(m *skew.Mesh) { m.ZTunnel = new(with3(ztunnel("v1.29.6"), rolling("1.28.5", "1.29.6"))) }),
+			toVersion(istio("v1.29.6", skew.InPlace), "v1.30.3"),
+		},
+		{
 			skew.CNIZTunnelPair, "IstioCNI goes to v1.30.3 while pods of ZTunnel still run v1.28.5, without a control plane",
 			skew.Mesh{CNI: new(cni("v1.29.6")), ZTunnel: new(with3(ztunnel("v1.29.6"), rolling("1.28.5", "1.29.6")))},
 			raiseCNI,

@@ -143,8 +143,19 @@ func (s *step) refusedNow(block guide.Step, rule skew.Rule) string {
 	if strings.TrimSpace(block.Output) == "" && block.Line > 0 && !results.updates(block, strings.Join(message.Split(out), "\n")) {
 		s.Errorf("%s does not show what %s says:\n%s", guide.Path, block.ID, out)
 	}
-	message.Documented(s, out)
+	message.Documented(s, withoutWarnings(out))
 	return out
+}
+
+// withoutWarnings leaves out the lines that are warnings, of which the API server shows the beginning only.
+func withoutWarnings(printed string) string {
+	var b strings.Builder
+	for line := range strings.Lines(printed) {
+		if !strings.HasPrefix(line, "Warning: ") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // warned wants a block of the page to be admitted at once, with the warning that the page shows.

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/revision-router/revision-router/routing/skew"
 )
 
@@ -40,7 +38,7 @@ func TestProcedureZTunnel(t *testing.T) {
 	})
 }
 
-// zTunnelByNode replaces ZTunnel node by node, stops half way, goes back, and ends it.
+// zTunnelByNode replaces ZTunnel node by node, stops half way, and goes back.
 func (w *world) zTunnelByNode() {
 	w.works("with node draining: the new version is declared", func(s *step) {
 		s.do("ztunnel/on-delete")
@@ -52,27 +50,11 @@ func (w *world) zTunnelByNode() {
 		s.both()
 	})
 	w.works("both versions are shown", func(s *step) { s.shown("ztunnel/half") })
-	w.router("the next minor version waits", func(s *step) { s.refused("ztunnel/next", skew.ZTunnelSkew) })
-	w.router("so it does for a router that starts now", func(s *step) {
-		s.restartRouter()
-		s.refused("ztunnel/next", skew.ZTunnelSkew)
-	})
 	w.works("rolled back half way", func(s *step) {
 		s.do("ztunnel/undo")
 		s.both()
 		s.node("")
 		s.runs("ztunnel", ztunnelPods, "v1.28.5")
-	})
-	w.works("resumed, on every node", func(s *step) {
-		s.quiet("ztunnel/declare")
-		for _, name := range s.nodes() {
-			s.node(name)
-		}
-		s.runs("ztunnel", ztunnelPods, "v1.29.6")
-	})
-	w.works("the next minor version", func(s *step) {
-		s.sh(s.block("ztunnel/next").Commands)
-		s.settle()
 	})
 }
 
@@ -84,17 +66,6 @@ func (s *step) node(name string) {
 	if err != nil {
 		s.Fatalf("%v\n%s\n%s", err, block.Commands, out)
 	}
-}
-
-func (s *step) nodes() []string {
-	s.Helper()
-	list, err := s.kube.CoreV1().Nodes().List(s.Context(), metav1.ListOptions{})
-	s.must(err)
-	var names []string
-	for i := range list.Items {
-		names = append(names, list.Items[i].Name)
-	}
-	return names
 }
 
 // both wants ZTunnels of the old and of the new version to run.
