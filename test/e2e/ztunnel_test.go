@@ -38,7 +38,7 @@ func TestProcedureZTunnel(t *testing.T) {
 	})
 }
 
-// zTunnelByNode replaces ZTunnel node by node, stops half way, and goes back.
+// zTunnelByNode replaces ZTunnel node by node, and stops half way.
 func (w *world) zTunnelByNode() {
 	w.works("with node draining: the new version is declared", func(s *step) {
 		s.do("ztunnel/on-delete")
@@ -50,12 +50,6 @@ func (w *world) zTunnelByNode() {
 		s.both()
 	})
 	w.works("both versions are shown", func(s *step) { s.shown("ztunnel/half") })
-	w.works("rolled back half way", func(s *step) {
-		s.do("ztunnel/undo")
-		s.both()
-		s.node("")
-		s.runs("ztunnel", ztunnelPods, "v1.28.5")
-	})
 }
 
 // node drains one node, the first where none is named.
