@@ -89,8 +89,7 @@ func TestEveryKeyOfThePolicyHasItsRow(t *testing.T) {
 
 // keysOf lists the keys of a type. What reads itself from JSON and is no list is a leaf, and so are lists of texts.
 func keysOf(t reflect.Type, path string, keys *[]string) {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		key := path + name
 		switch kind := f.Type; {

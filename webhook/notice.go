@@ -25,9 +25,16 @@ type PodNotice struct {
 	Message string
 }
 
+// outcome is what was decided about a pod, and what became of it.
+type outcome struct {
+	routing.Decision
+
+	verdict routing.Verdict
+}
+
 // notify tells of the pod, where there is something to tell. Most pods end here.
-func (h *podHandler) notify(p *podReview, in routing.Input, d routing.Decision, r response, v routing.Verdict) {
-	if h.Notify == nil || p.dryRun || r.allowed && v != routing.AdmittedUnresolved {
+func (h *podHandler) notify(p *podReview, in routing.Input, d outcome, r response) {
+	if h.Notify == nil || p.dryRun || r.allowed && d.verdict != routing.AdmittedUnresolved {
 		return
 	}
 	n := PodNotice{Namespace: in.Namespace.Name, Reason: string(d.Reason), Refused: !r.allowed, Message: r.message}
@@ -37,7 +44,7 @@ func (h *podHandler) notify(p *podReview, in routing.Input, d routing.Decision, 
 		n.Message = InjectorFailed + ": " + r.message
 	case !n.Refused:
 		n.Message = string(d.Reason) + ": " + p.subject() + " was admitted without a sidecar, because the policy only warns: " +
-			routing.Explain(in, d)
+			routing.Explain(in, d.Decision)
 	}
 	h.Notify(n)
 }

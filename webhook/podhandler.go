@@ -99,7 +99,7 @@ func (h *podHandler) decide(
 	}
 	h.Recorder.Decided(Outcome{Decision: d, Verdict: verdict, DryRun: p.dryRun})
 	h.logDecision(p, in.Namespace.Name, d, r)
-	h.notify(p, in, d, r, verdict)
+	h.notify(p, in, outcome{d, verdict}, r)
 	h.reply(w, x, r)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,7 +84,7 @@ func TestAMistakeOnTheCommandLineIsExitCode2(t *testing.T) {
 		path := strings.Fields(cmd.CommandPath())[1:]
 		for _, args := range [][]string{{"--no-such-flag"}, {"no-such-argument"}, {"--output=nothing"}, {"--output"}} {
 			root := silentRoot()
-			root.SetArgs(append(path[:len(path):len(path)], args...))
+			root.SetArgs(append(slices.Clip(path), args...))
 			if code := exitCode(root.ExecuteContext(t.Context())); code != 2 {
 				t.Errorf("router %s %s: exit code %d, want 2", strings.Join(path, " "), strings.Join(args, " "), code)
 			}

@@ -107,11 +107,11 @@ func TestFingerprintsStayWhileLinesMove(t *testing.T) {
 		t.Errorf("fingerprints change with the lines (-before +after):\n%s", diff)
 	}
 	seen := map[string]bool{}
-	for _, print := range before.fingerprints() {
-		if seen[print] {
-			t.Errorf("fingerprint %s is there twice", print)
+	for _, fingerprint := range before.fingerprints() {
+		if seen[fingerprint] {
+			t.Errorf("fingerprint %s is there twice", fingerprint)
 		}
-		seen[print] = true
+		seen[fingerprint] = true
 	}
 	for name, change := range map[string]func(*Result){
 		"rule":    func(r *Result) { r.Rule = "Other" },

@@ -84,14 +84,14 @@ func (p *migratePrinter) follow(e migrate.Event) {
 
 // progress is the line that is replaced.
 func (p *migratePrinter) progress(e migrate.Event) string {
-	text := waveOf(e) + howFar(e)
+	var under strings.Builder
 	for _, u := range p.under {
-		text += "; " + u.ref.Namespace + "/" + u.ref.Name
+		under.WriteString("; " + u.ref.Namespace + "/" + u.ref.Name)
 		if u.message != "" {
-			text += " " + u.message
+			under.WriteString(" " + u.message)
 		}
 	}
-	text = visible(text)
+	text := visible(waveOf(e) + howFar(e) + under.String())
 	if width := p.screen.width - 1; len(text) > width {
 		text = text[:width-3] + "..."
 	}

@@ -89,9 +89,9 @@ func (r *rig) note(line string) {
 }
 
 // list is what kubectl get events shows of a namespace: type, reason, object, count and message.
-func (r *rig) list(t *testing.T, namespace string) []string {
+func (r *rig) list(ctx context.Context, t *testing.T, namespace string) []string {
 	t.Helper()
-	found, err := r.client.CoreV1().Events(namespace).List(t.Context(), metav1.ListOptions{})
+	found, err := r.client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,8 +106,8 @@ func (r *rig) list(t *testing.T, namespace string) []string {
 func (r *rig) await(t *testing.T, namespace string, want ...string) {
 	t.Helper()
 	var got []string
-	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patience, true, func(context.Context) (bool, error) {
-		got = r.list(t, namespace)
+	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+		got = r.list(ctx, t, namespace)
 		return cmp.Equal(want, got), nil
 	})
 	if err != nil {
@@ -183,9 +183,9 @@ func TestReplicasShareAnEventAboutAStateAndCountOthersForThemselves(t *testing.T
 	one.Tell(refused)
 	other.Tell(refused)
 	line := "Warning UnknownRevision Namespace/" + one.namespace + " x1: pod is refused"
-	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patience, true, func(context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
 		n := 0
-		for _, found := range one.list(t, one.namespace) {
+		for _, found := range one.list(ctx, t, one.namespace) {
 			if found == line {
 				n++
 			}
@@ -193,7 +193,7 @@ func TestReplicasShareAnEventAboutAStateAndCountOthersForThemselves(t *testing.T
 		return n == 2, nil
 	})
 	if err != nil {
-		t.Errorf("want one Event of each replica: %v", one.list(t, one.namespace))
+		t.Errorf("want one Event of each replica: %v", one.list(t.Context(), t, one.namespace))
 	}
 }
 
@@ -235,7 +235,7 @@ func TestWithoutTheRightThereAreNoEventsAndNothingElseHappens(t *testing.T) {
 	if err != nil {
 		t.Fatal("it did not try, or not again")
 	}
-	if got := r.list(t, r.namespace); len(got) > 0 || r.counted(Written) > 0 {
+	if got := r.list(t.Context(), t, r.namespace); len(got) > 0 || r.counted(Written) > 0 {
 		t.Errorf("written all the same: %v", got)
 	}
 	r.mu.Lock()

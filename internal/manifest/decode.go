@@ -296,8 +296,3 @@ func (d *decoder) explain(k kind, v span, err error) {
 		d.fail(v.start, k.name+": "+err.Error())
 	}
 }
-
-// unmarshal decodes as the API server does: the case of field names counts.
-func unmarshal(raw []byte, into any) error {
-	return kjson.UnmarshalCaseSensitivePreserveInts(raw, into)
-}

@@ -106,7 +106,7 @@ func wantedFields(pod ...string) *wanted {
 	root := &wanted{}
 	root.add(wanted{origin: true}, "metadata", "annotations", annotationOrigin)
 	root.add(wanted{field: FieldName}, "metadata", "name")
-	at := func(leaf wanted, path ...string) { root.add(leaf, append(pod[:len(pod):len(pod)], path...)...) }
+	at := func(leaf wanted, path ...string) { root.add(leaf, append(slices.Clip(pod), path...)...) }
 	for field, key := range map[Field]string{
 		FieldRevision: routing.LabelRevision, FieldInjection: routing.LabelInjection, FieldInject: routing.LabelInject,
 		FieldDataplaneMode: skew.LabelDataplaneMode, FieldUseWaypoint: skew.LabelUseWaypoint,

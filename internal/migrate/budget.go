@@ -77,11 +77,11 @@ func (b *Budget) judge(w *Workload, r room) Judgement {
 	case b.Trouble != "":
 		return waits(b.String() + " cannot be judged: " + b.Trouble)
 	case w.MaxUnavailable > most:
-		return left(b.String()+" lets "+count(most, "pod")+" be away, and a rollout may take away "+
+		return left(b.String()+" lets "+podCount(most)+" be away, and a rollout may take away "+
 			strconv.Itoa(w.MaxUnavailable)+" of "+w.String(), "lower the maxUnavailable of "+w.resource()+", or loosen the budget: "+
 			"kubectl describe pdb "+b.Name+" -n "+b.Namespace)
 	case r.healthy-r.reserved-w.MaxUnavailable < b.Desired:
-		text := b.String() + " wants " + strconv.Itoa(b.Desired) + " of its " + count(r.expected, "pod") + " healthy; " +
+		text := b.String() + " wants " + strconv.Itoa(b.Desired) + " of its " + podCount(r.expected) + " healthy; " +
 			strconv.Itoa(r.healthy) + " are, and a rollout may take away " + strconv.Itoa(w.MaxUnavailable)
 		if r.reserved > 0 {
 			text += ", others under way " + strconv.Itoa(r.reserved)

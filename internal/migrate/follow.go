@@ -77,7 +77,7 @@ func (s *run) ended(f *flight, w *Workload, pods []Pod) bool {
 	case phase == Settled:
 		return s.landed(f, Event{
 			Type: Failed, Next: "router status -n " + w.Namespace,
-			Message: "it has rolled out, and " + strconv.Itoa(all-right) + " of its " + count(all, "pod") + " came out without the sidecar of " + f.due.To.String(),
+			Message: "it has rolled out, and " + strconv.Itoa(all-right) + " of its " + podCount(all) + " came out without the sidecar of " + f.due.To.String(),
 		})
 	case f.adopted && right == 0:
 		return s.landed(f, Event{Type: LeftOver, Message: "an earlier rollout of it does not come to its end: " + message, Next: w.look()})

@@ -46,12 +46,12 @@ func of(n, all int) string {
 	if n == 1 {
 		verb = " is"
 	}
-	return strconv.Itoa(n) + " of " + count(all, "pod") + verb
+	return strconv.Itoa(n) + " of " + podCount(all) + verb
 }
 
-func count(n int, what string) string {
+func podCount(n int) string {
 	if n == 1 {
-		return "1 " + what
+		return "1 pod"
 	}
-	return strconv.Itoa(n) + " " + what + "s"
+	return strconv.Itoa(n) + " pods"
 }

@@ -61,7 +61,7 @@ func newCarriers(v *view) *carriers {
 // bypass judges one target of an attachment.
 func (c *carriers) bypass(a Attachment, target Ref) bypass {
 	b := bypass{attachment: a, target: target}
-	switch target.Kind {
+	switch target.Kind { //nolint:exhaustive // an inventory keeps no other targets
 	case KindService, KindServiceEntry:
 		if a.Kind == KindHTTPRoute && !c.ambient(target.Namespace) {
 			return b // sidecars carry out the routes of the Services that they call

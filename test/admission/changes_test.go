@@ -189,7 +189,8 @@ func (c *changes) deployIstiod(revision, version string) {
 			},
 		},
 	}
-	stored, err := deployments.Get(c.t.Context(), name, metav1.GetOptions{})
+	_, err := deployments.Get(c.t.Context(), name, metav1.GetOptions{})
+	var stored *appsv1.Deployment
 	if apierrors.IsNotFound(err) {
 		stored, err = deployments.Create(c.t.Context(), d, metav1.CreateOptions{})
 	} else {

@@ -81,7 +81,9 @@ func Ask(ctx context.Context, from *local.Prometheus, p Panel, w Window) ([][]lo
 	for _, t := range p.Targets {
 		ask := func() ([]local.Series, error) { return from.QueryAt(ctx, t.Expr, w.To) }
 		if t.Range {
-			ask = func() ([]local.Series, error) { return from.QueryRange(ctx, t.Expr, w.From, w.To, w.Step) }
+			ask = func() ([]local.Series, error) {
+				return from.QueryRange(ctx, t.Expr, local.Range{From: w.From, To: w.To, Step: w.Step})
+			}
 		}
 		series, err := ask()
 		if err != nil {

@@ -30,7 +30,8 @@ type Demo struct {
 // StartGuard prepares the demo of mode guard.
 func StartGuard(ctx context.Context, out io.Writer) (*Demo, error) {
 	d := &Demo{out: out}
-	return d, d.start(ctx, local.Options{Log: out})
+	err := d.start(ctx, local.Options{Log: out})
+	return d, err
 }
 
 // StartForward prepares the demo of mode forward.

@@ -16,6 +16,7 @@
 package guide
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -97,7 +98,7 @@ func (s *scanner) next() error {
 	case strings.HasPrefix(line, "<!-- step"):
 		return s.step()
 	case line == fence+"sh" || line == fence+"bash" || line == fence+"shell":
-		return fmt.Errorf("this block of commands has no name: write <!-- step: SECTION/NAME --> before it")
+		return errors.New("this block of commands has no name: write <!-- step: SECTION/NAME --> before it")
 	case strings.HasPrefix(line, fence):
 		_, err := s.block()
 		return err
@@ -146,5 +147,5 @@ func (s *scanner) block() (string, error) {
 			return strings.Join(append(s.lines[begin:end:end], ""), "\n"), nil
 		}
 	}
-	return "", fmt.Errorf("this block does not end")
+	return "", errors.New("this block does not end")
 }

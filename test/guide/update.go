@@ -3,6 +3,7 @@ package guide
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -22,8 +23,7 @@ func Update(printed map[string]string) error {
 		return err
 	}
 	lines := strings.Split(string(data), "\n")
-	for i := len(page.Steps) - 1; i >= 0; i-- { // from the end, so that lines keep their numbers
-		step := page.Steps[i]
+	for _, step := range slices.Backward(page.Steps) { // from the end, so that lines keep their numbers
 		output, ok := printed[step.ID]
 		if !ok || !step.Shows {
 			continue

@@ -63,7 +63,7 @@ func newSite(t *testing.T) site {
 	}
 	s := site{Installation: i, t: t, kube: kube}
 	// A namespace that takes no pod that is not restricted: the chart's are.
-	s.must(s.namespace(release, map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}))
+	s.must(s.namespace(s.t.Context(), release, map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}))
 	return s
 }
 
@@ -74,9 +74,9 @@ func (s site) must(err error) {
 	}
 }
 
-func (s site) namespace(name string, labels map[string]string) error {
+func (s site) namespace(ctx context.Context, name string, labels map[string]string) error {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
-	_, err := s.kube.CoreV1().Namespaces().Create(s.t.Context(), ns, metav1.CreateOptions{})
+	_, err := s.kube.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{})
 	return err
 }
 

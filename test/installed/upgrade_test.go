@@ -36,7 +36,7 @@ func TestUpgradeAndUninstallLeaveAWorkingCluster(t *testing.T) {
 	s := newSite(t)
 	s.install(previous, "--set", "webhook.failurePolicy=Fail")
 	s.mesh()
-	s.eventually("pods are routed", func(ctx context.Context) error { return s.routed(ctx) })
+	s.eventually("pods are routed", s.routed)
 	chart := s.pack()
 
 	t.Run("an upgrade to this version", func(t *testing.T) {
@@ -93,7 +93,7 @@ func (s site) uninstall(t *testing.T) {
 // mesh makes a revision as the operator does, and a namespace that asks for it.
 func (s site) mesh() {
 	s.t.Helper()
-	s.must(s.namespace("istio-system", nil))
+	s.must(s.namespace(s.t.Context(), "istio-system", nil))
 	client, err := dynamic.NewForConfig(s.Cluster.Config())
 	s.must(err)
 	object := &unstructured.Unstructured{Object: map[string]any{
@@ -102,8 +102,8 @@ func (s site) mesh() {
 	}}
 	_, err = client.Resource(sail.GroupVersion().WithResource("istiorevisions")).Create(s.t.Context(), object, metav1.CreateOptions{})
 	s.must(err)
-	s.eventually("a namespace of the mesh", func(context.Context) error {
-		return s.namespace(shop, map[string]string{routing.LabelRevision: revision})
+	s.eventually("a namespace of the mesh", func(ctx context.Context) error {
+		return s.namespace(ctx, shop, map[string]string{routing.LabelRevision: revision})
 	})
 }
 

@@ -64,27 +64,26 @@ func (c *Chart) apply(ctx context.Context, verb string, values []string) error {
 	if verb == "install" {
 		args = append(args, "--create-namespace")
 	}
-	_, err := c.run(ctx, args...)
+	err := c.run(ctx, args...)
 	return err
 }
 
 // Uninstall removes the release. It is no error if there is none.
 func (c *Chart) Uninstall(ctx context.Context) error {
-	_, err := c.run(ctx, "uninstall", charts.Name, "--namespace", charts.Name, "--wait", "--timeout", helmTimeout, "--ignore-not-found")
+	err := c.run(ctx, "uninstall", charts.Name, "--namespace", charts.Name, "--wait", "--timeout", helmTimeout, "--ignore-not-found")
 	return err
 }
 
 // run keeps the user's plugins, repositories and settings out.
-func (c *Chart) run(ctx context.Context, args ...string) (string, error) {
+func (c *Chart) run(ctx context.Context, args ...string) error {
 	home := filepath.Join(c.cluster.Dir, "helm")
-	if err := os.MkdirAll(home, 0o755); err != nil {
-		return "", fmt.Errorf("running helm: %w", err)
+	if err := os.MkdirAll(home, 0o750); err != nil {
+		return fmt.Errorf("running helm: %w", err)
 	}
 	command := exec.CommandContext(ctx, c.helm, append(args, "--kubeconfig", c.cluster.Kubeconfig())...) //nolint:gosec // the arguments are ours
 	command.Env = append(os.Environ(), "HELM_CONFIG_HOME="+home, "HELM_CACHE_HOME="+home, "HELM_DATA_HOME="+home)
-	out, err := run(command)
-	if err != nil {
-		return "", errors.Join(errors.New("helm "+strings.Join(args[:2], " ")), err)
+	if _, err := run(command); err != nil {
+		return errors.Join(errors.New("helm "+strings.Join(args[:2], " ")), err)
 	}
-	return string(out), nil
+	return nil
 }

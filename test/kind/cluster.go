@@ -46,7 +46,7 @@ func named(root string) (*Cluster, error) {
 	if name := os.Getenv(clusterVariable); name != "" {
 		c.Name = name
 	}
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(c.Dir, 0o750); err != nil {
 		return nil, fmt.Errorf("making a folder for the cluster: %w", err)
 	}
 	return c, nil
@@ -95,7 +95,8 @@ func (m *Machine) Create(ctx context.Context, root string, reuse bool, log io.Wr
 	if err != nil {
 		return nil, err
 	}
-	return c, c.connect()
+	err = c.connect()
+	return c, err
 }
 
 func (m *Machine) exists(ctx context.Context, name string) (bool, error) {
@@ -122,7 +123,7 @@ func (c *Cluster) create(ctx context.Context, log io.Writer) error {
 		return nil
 	}
 	if c.machine.nodeImage == "" && strings.Contains(string(out), "failed to pull image") {
-		return Missing{
+		return MissingError{
 			"kind cannot pull its node image here", "name one that is here in " + nodeImageVariable + ", or build one: kind build node-image",
 		}
 	}

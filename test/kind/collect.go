@@ -18,7 +18,7 @@ import (
 // Collect writes what explains a failure into dir: the logs of the routers, of what ran there before them, of the API server
 // and of the istiods, the webhook configurations, pods, nodes and events. What cannot be had does not keep the rest from it.
 func (c *Cluster) Collect(ctx context.Context, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("collecting what explains the failure: %w", err)
 	}
 	client, err := kubernetes.NewForConfig(c.config)

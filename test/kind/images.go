@@ -54,7 +54,7 @@ func istioImages(version string) []string {
 // program, with a version.
 func (c *Cluster) LoadStandIns(ctx context.Context) error {
 	dir := filepath.Join(c.Dir, "standin")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("building the stand-ins: %w", err)
 	}
 	//nolint:gosec // the arguments are ours

@@ -19,11 +19,11 @@ const (
 	nodeImageVariable = "KIND_NODE_IMAGE"
 )
 
-// Missing is something that the machine lacks, so that there can be no cluster.
-type Missing struct{ What, Next string }
+// MissingError is something that the machine lacks, so that there can be no cluster.
+type MissingError struct{ What, Next string }
 
 // Error is one line.
-func (m Missing) Error() string { return m.What + "; " + m.Next }
+func (m MissingError) Error() string { return m.What + "; " + m.Next }
 
 // Machine is what clusters are made with here.
 type Machine struct {
@@ -57,13 +57,13 @@ func engine(ctx context.Context) error {
 	out, err := exec.CommandContext(ctx, "docker", "info", "--format", "{{.ServerVersion}}").CombinedOutput()
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return Missing{"there is no docker command", "install Docker, or run .ci/engine as root on Debian or Ubuntu"}
+		return MissingError{"there is no docker command", "install Docker, or run .ci/engine as root on Debian or Ubuntu"}
 	case err != nil && bytes.Contains(out, []byte("permission denied")):
-		return Missing{
+		return MissingError{
 			"the Docker Engine may not be used by " + who(), "run this as root, or as a member of the group docker",
 		}
 	case err != nil:
-		return Missing{"no Docker Engine answers", "start yours, or run .ci/engine as root on Debian or Ubuntu"}
+		return MissingError{"no Docker Engine answers", "start yours, or run .ci/engine as root on Debian or Ubuntu"}
 	}
 	return nil
 }
@@ -77,17 +77,17 @@ func who() string {
 
 // nodeImage tells whether the image is here and a privileged container of it starts, which is what a node is.
 func nodeImage(ctx context.Context, image string) error {
-	if exec.CommandContext(ctx, "docker", "image", "inspect", image).Run() != nil {
-		if out, err := exec.CommandContext(ctx, "docker", "pull", "--quiet", image).CombinedOutput(); err != nil {
-			return Missing{
+	if exec.CommandContext(ctx, "docker", "image", "inspect", image).Run() != nil { //nolint:gosec // who runs the tests names it
+		if out, err := exec.CommandContext(ctx, "docker", "pull", "--quiet", image).CombinedOutput(); err != nil { //nolint:gosec // as above
+			return MissingError{
 				fmt.Sprintf("the node image %s of %s can be neither found nor pulled (%s)", image, nodeImageVariable, lastLine(out)),
 				"name one that is here (docker images), or build one: kind build node-image",
 			}
 		}
 	}
-	probe := exec.CommandContext(ctx, "docker", "run", "--rm", "--privileged", "--network=none", "--entrypoint=/bin/true", image)
+	probe := exec.CommandContext(ctx, "docker", "run", "--rm", "--privileged", "--network=none", "--entrypoint=/bin/true", image) //nolint:gosec // as above
 	if out, err := probe.CombinedOutput(); err != nil {
-		return Missing{
+		return MissingError{
 			fmt.Sprintf("nodes need privileged containers, which cannot be started here (%s)", lastLine(out)),
 			"use a machine, or an engine, with those rights",
 		}

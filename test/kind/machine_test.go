@@ -40,7 +40,7 @@ func TestWhatIsMissingIsSaidInOneLine(t *testing.T) {
 			t.Setenv("PATH", bin)
 			t.Setenv(nodeImageVariable, tc.image)
 			_, err := Find(t.Context())
-			var missing Missing
+			var missing MissingError
 			if !errors.As(err, &missing) {
 				t.Fatalf("got %v, want what is missing", err)
 			}

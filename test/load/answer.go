@@ -103,16 +103,6 @@ func (t *tally) skip() {
 	t.skipped++
 }
 
-// percentiles sets how long answers took.
-func (r *Report) percentiles(took []time.Duration) {
-	if len(took) == 0 {
-		return
-	}
-	took = slices.Sorted(slices.Values(took))
-	at := func(percent int) time.Duration { return took[(len(took)-1)*percent/100] }
-	r.Took50, r.Took99, r.Slowest = at(50), at(99), at(100)
-}
-
 // Report is what a generator did.
 type Report struct {
 	Took   time.Duration
@@ -124,6 +114,16 @@ type Report struct {
 	Took50, Took99, Slowest time.Duration
 	// Wrong are the failed admissions, in the order in which they were answered.
 	Wrong []Failure
+}
+
+// percentiles sets how long answers took.
+func (r *Report) percentiles(took []time.Duration) {
+	if len(took) == 0 {
+		return
+	}
+	took = slices.Sorted(slices.Values(took))
+	at := func(percent int) time.Duration { return took[(len(took)-1)*percent/100] }
+	r.Took50, r.Took99, r.Slowest = at(50), at(99), at(100)
 }
 
 // Requests is the number of pods that were created or tried to.

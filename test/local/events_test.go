@@ -116,9 +116,9 @@ func (w *told) refused(t *testing.T, namespace string, pods int, o metav1.Create
 }
 
 // events are those of a namespace, as kubectl get events -n NAMESPACE lists them.
-func (w *told) events(t *testing.T, namespace, selector string) []corev1.Event {
+func (w *told) events(ctx context.Context, t *testing.T, namespace, selector string) []corev1.Event {
 	t.Helper()
-	list, err := w.kube.CoreV1().Events(namespace).List(t.Context(), metav1.ListOptions{FieldSelector: selector})
+	list, err := w.kube.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: selector})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,8 +130,8 @@ func (w *told) await(t *testing.T, namespace, selector string, wanted func(corev
 	t.Helper()
 	var seen []corev1.Event
 	var found corev1.Event
-	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, 2*time.Minute, true, func(context.Context) (bool, error) {
-		seen = w.events(t, namespace, selector)
+	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
+		seen = w.events(ctx, t, namespace, selector)
 		at := slices.IndexFunc(seen, wanted)
 		if at >= 0 {
 			found = seen[at]
@@ -162,12 +162,12 @@ func TestPeopleAreToldInEvents(t *testing.T) {
 		t.Fatalf("%d of %d pods are refused, and %d of 20 dry runs", n, pods, dry)
 	}
 	counted := w.await(t, "shop", "reason=UnknownRevision,involvedObject.kind=Namespace", func(e corev1.Event) bool { return int(e.Count) >= n })
-	if all := w.events(t, "shop", "reason=UnknownRevision"); len(all) != 1 || counted.Action != "Refuse" ||
+	if all := w.events(t.Context(), t, "shop", "reason=UnknownRevision"); len(all) != 1 || counted.Action != "Refuse" ||
 		!strings.Contains(counted.Message, `Did you mean "canary"?`) {
 		t.Errorf("%d Events for %d pods: %+v", len(all), n, all)
 	}
 	// By now those of the dry runs, which came before, would be there.
-	if got := w.events(t, "quiet", "reason=UnknownRevision"); len(got) > 0 {
+	if got := w.events(t.Context(), t, "quiet", "reason=UnknownRevision"); len(got) > 0 {
 		t.Errorf("dry runs were told of: %+v", got)
 	}
 

@@ -1,9 +1,11 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -131,9 +133,7 @@ func (m mounts) projected(ctx context.Context, sources []corev1.VolumeProjection
 			if err != nil {
 				return nil, err
 			}
-			for path, content := range found {
-				files[path] = content
-			}
+			maps.Copy(files, found)
 		case source.DownwardAPI != nil:
 			for _, item := range source.DownwardAPI.Items {
 				if item.FieldRef == nil || item.FieldRef.FieldPath != "metadata.namespace" {
@@ -202,7 +202,7 @@ func write(dir string, files map[string][]byte) error {
 	}
 	for name, content := range files {
 		path := filepath.Join(dir, name)
-		if current, err := os.ReadFile(path); err == nil && string(current) == string(content) {
+		if current, err := os.ReadFile(path); err == nil && bytes.Equal(current, content) {
 			continue
 		}
 		if err := os.WriteFile(path+".new", content, 0o600); err != nil {

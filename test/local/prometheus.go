@@ -100,7 +100,8 @@ func StartPrometheus(ctx context.Context, targets ...string) (_ *Prometheus, err
 	if err := p.process.waitReady(ctx, p.URL+"/-/ready"); err != nil {
 		return nil, err
 	}
-	return p, p.scraped(ctx, len(targets))
+	err = p.scraped(ctx, len(targets))
+	return p, err
 }
 
 // scraped waits until every target was scraped once: it is seconds before Prometheus begins, and what happens until then
@@ -165,10 +166,16 @@ func (p *Prometheus) QueryAt(ctx context.Context, query string, at time.Time) ([
 
 func unix(t time.Time) string { return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64) }
 
-// QueryRange evaluates a query at every step between two times.
-func (p *Prometheus) QueryRange(ctx context.Context, query string, from, to time.Time, step time.Duration) ([]Series, error) {
+// Range is a time, and how often to look in it.
+type Range struct {
+	From, To time.Time
+	Step     time.Duration
+}
+
+// QueryRange evaluates a query at every step of a range.
+func (p *Prometheus) QueryRange(ctx context.Context, query string, r Range) ([]Series, error) {
 	return p.ask(ctx, "query_range", url.Values{
-		"query": {query}, "start": {unix(from)}, "end": {unix(to)}, "step": {strconv.FormatFloat(step.Seconds(), 'f', 3, 64)},
+		"query": {query}, "start": {unix(r.From)}, "end": {unix(r.To)}, "step": {strconv.FormatFloat(r.Step.Seconds(), 'f', 3, 64)},
 	})
 }
 

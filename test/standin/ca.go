@@ -18,7 +18,7 @@ import (
 // As istiod names them (security/pkg/pki/ca).
 const (
 	caSecret      = "istio-ca-secret"
-	caSecretType  = "istio.io/ca-root"
+	caSecretType  = "istio.io/ca-root" //nolint:gosec // a type, not a credential
 	caCertificate = "ca-cert.pem"
 	caKey         = "ca-key.pem"
 )

@@ -94,18 +94,23 @@ func (d *discovery) serve(ctx context.Context) error {
 		case err := <-failed:
 			return fmt.Errorf("serve: %w", err)
 		case <-ctx.Done():
-			left := time.NewTimer(leave)
-			defer left.Stop()
-			<-left.C
-			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-			defer cancel()
-			return errors.Join(webhooks.Shutdown(closing), ready.Close())
+			return depart(ctx, webhooks, ready)
 		case <-tick.C:
 			if err := errors.Join(d.writeBundles(ctx), d.lookAtPod(ctx)); err != nil && ctx.Err() == nil {
 				fmt.Fprintln(os.Stderr, "error:", err) // and again at the next tick
 			}
 		}
 	}
+}
+
+// depart serves for a while longer, so that nobody is sent here any more, and then ends.
+func depart(ctx context.Context, webhooks, ready *http.Server) error {
+	left := time.NewTimer(leave)
+	defer left.Stop()
+	<-left.C
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	return errors.Join(webhooks.Shutdown(closing), ready.Close())
 }
 
 func (d *discovery) writeBundles(ctx context.Context) error {

@@ -22,7 +22,7 @@ type archive struct {
 
 // checkVersion refuses a version that is not the chart's: whoever installs the chart gets the image of its appVersion.
 func checkVersion(o options) error {
-	text, err := os.ReadFile(filepath.Join(o.root, "charts/revision-router/Chart.yaml"))
+	text, err := os.ReadFile(filepath.Join(o.root, "charts", "revision-router", "Chart.yaml"))
 	if err != nil {
 		return fmt.Errorf("reading the chart's version: %w", err)
 	}

@@ -26,7 +26,7 @@ const root = "../.."
 // chartVersion is the version that a release of the tree has.
 func chartVersion(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "charts/revision-router/Chart.yaml"))
+	text, err := os.ReadFile(filepath.Join(root, "charts", "revision-router", "Chart.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

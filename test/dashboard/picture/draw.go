@@ -47,7 +47,7 @@ func (a answered) gauge(w, h int) string {
 	arc := func(share float64, colour string) string {
 		fromX, fromY := at(0)
 		toX, toY := at(share)
-		return fmt.Sprintf(`<path d="M %.1f %.1f A %.1f %.1f 0 0 1 %.1f %.1f" fill="none" stroke="%s" stroke-width="14"/>`,
+		return fmt.Sprintf(`<path d="M %.1f %.1f A %.1f %.1f 0 0 1 %.1f %.1f" fill="none" stroke=%q stroke-width="14"/>`,
 			fromX, fromY, radius, radius, toX, toY, colour)
 	}
 	share := min(max(value/most, 0), 1)

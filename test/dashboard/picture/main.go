@@ -91,7 +91,7 @@ func watch(ctx context.Context) (drawn []answered, err error) {
 // halfWay is when most workloads wait for their restart, while half of them are sent to the new revision.
 func halfWay(ctx context.Context, p *local.Prometheus, began time.Time) (time.Time, error) {
 	const waiting = "sum(istio_revision_router_mesh_workloads_to_restart) and max(istio_revision_router_tag_rollout_percent) == 50"
-	found, err := p.QueryRange(ctx, waiting, began, time.Now(), time.Second)
+	found, err := p.QueryRange(ctx, waiting, local.Range{From: began, To: time.Now(), Step: time.Second})
 	if err != nil {
 		return time.Time{}, err
 	}

@@ -49,7 +49,7 @@ func main() {
 	r := runner{out: os.Stdout, keep: os.Getenv("KEEP") != "", only: *only, began: time.Now()}
 	err := r.run(ctx, *check)
 	stop()
-	var missing kind.Missing
+	var missing kind.MissingError
 	switch {
 	case errors.As(err, &missing):
 		fmt.Fprintln(os.Stderr, "no kind cluster can run here:", missing)
