@@ -35,6 +35,11 @@ e2e: ## Carry out the procedures of the update guide end to end, and more; with 
 	go run ./test/prepare --workloads
 	ROUTER=$(ROUTER) go test -count=1 -v -timeout 40m -tags=e2e $(if $(filter off,$(ROUTER)),-run '^TestProcedure') ./test/e2e
 
+.PHONY: e2e-migrate
+e2e-migrate: ## Restart 200 workloads by router migrate: interrupted, resumed, one made to fail, budgets watched
+	go run ./test/prepare --workloads
+	go test -count=1 -v -timeout 40m -tags=e2e ./test/e2e/migrate
+
 .PHONY: e2e-proof
 e2e-proof: ## Carry them out without the router, and check that every case that is the router's fails
 	go run ./test/prepare --workloads
