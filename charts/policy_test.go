@@ -24,9 +24,12 @@ func policyOf(t *testing.T, r release) config.RouterPolicy {
 	if !found || mount.SubPath != "" {
 		t.Fatalf("--policy is not in the directory that is mounted: %+v", mount)
 	}
-	maps := slices.DeleteFunc(all[*corev1.ConfigMap](r), func(c *corev1.ConfigMap) bool { return strings.HasSuffix(c.Name, "-dashboard") })
+	// Beside the dashboard's, and what the values add.
+	maps := slices.DeleteFunc(all[*corev1.ConfigMap](r), func(c *corev1.ConfigMap) bool {
+		return strings.HasSuffix(c.Name, "-dashboard") || strings.HasSuffix(c.Name, "-extra")
+	})
 	if len(maps) != 1 {
-		t.Fatalf("%d ConfigMaps beside the dashboard's, want one", len(maps))
+		t.Fatalf("%d ConfigMaps of the policy, want one", len(maps))
 	}
 	policy, err := config.Parse([]byte(maps[0].Data[file]))
 	if err != nil {
