@@ -49,6 +49,10 @@ func TestTheChartInForwardModeRoutesWithItsOwnRights(t *testing.T) {
 			awaitMetrics(t, e, `istio_revision_router_revision_routable{revision="canary"} `+state,
 				"istio_revision_router_injector_overlaps 0")
 			log, err := os.ReadFile(e.RouterLog())
+			for deadline := time.Now().Add(30 * time.Second); err == nil && !tc.routable && time.Now().Before(deadline) &&
+				!strings.Contains(string(log), "forbidden"); log, err = os.ReadFile(e.RouterLog()) {
+				<-time.After(50 * time.Millisecond) // the log is written after the metric is
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
