@@ -48,15 +48,8 @@ func TestTheChartInForwardModeRoutesWithItsOwnRights(t *testing.T) {
 			state := map[bool]string{true: "1", false: "0"}[tc.routable]
 			awaitMetrics(t, e, `istio_revision_router_revision_routable{revision="canary"} `+state,
 				"istio_revision_router_injector_overlaps 0")
-			log, err := os.ReadFile(e.RouterLog())
-			for deadline := time.Now().Add(30 * time.Second); err == nil && !tc.routable && time.Now().Before(deadline) &&
-				!strings.Contains(string(log), "forbidden"); log, err = os.ReadFile(e.RouterLog()) {
-				<-time.After(50 * time.Millisecond) // the log is written after the metric is
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if forbidden := strings.Contains(string(log), "forbidden"); forbidden == tc.routable {
+			log := routerLog(t, e, !tc.routable)
+			if forbidden := strings.Contains(log, "forbidden"); forbidden == tc.routable {
 				t.Errorf("the log tells of something that is forbidden: %t\n%s", forbidden, log)
 			}
 			if ok, answer := get(t.Context(), e.Health+"/readyz?verbose"); !ok {
@@ -99,6 +92,26 @@ func controlPlane(t *testing.T, e *Environment, namespace string) {
 	kind := schema.GroupVersionResource{Group: "sailoperator.io", Version: "v1", Resource: "istiorevisions"}
 	if _, err := client.Resource(kind).Create(t.Context(), revision, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// routerLog is the router's log; where it has to tell of something forbidden, once it does, which may be after the metric.
+func routerLog(t *testing.T, e *Environment, forbidden bool) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), readyTimeout)
+	defer cancel()
+	for {
+		log, err := os.ReadFile(e.RouterLog())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !forbidden || strings.Contains(string(log), "forbidden") || ctx.Err() != nil {
+			return string(log)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }
 
