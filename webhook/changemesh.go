@@ -17,6 +17,47 @@ type LiveMeshGetter interface {
 	LiveGateways(ctx context.Context, namespace string) ([]skew.Gateway, error)
 	// LiveNamespace reads a namespace. One that does not exist is an error of which apierrors.IsNotFound is true.
 	LiveNamespace(ctx context.Context, name string) (skew.Namespace, error)
+	// Settle waits until the snapshot tells of what had happened before the call, a second at most.
+	Settle(ctx context.Context) error
+}
+
+// judge gathers the mesh and checks the change against it. What of the mesh is not read live may be a moment old: whoever
+// takes the last user of a revision away and then the revision, in one script, must not be told that it is still used. So
+// a refusal that rests on such things is given only if they are still there a moment later. Where that look fails the first
+// one counts: fail closed.
+func judge(ctx context.Context, from LiveMeshGetter, change skew.Change, policy skew.Policy) ([]skew.Finding, error) {
+	mesh, err := gatherMesh(ctx, from, change)
+	if err != nil {
+		return nil, err
+	}
+	findings := skew.Check(mesh, change, policy)
+	if !skew.Denied(findings) || skew.Denied(skew.Check(withoutUsers(mesh), change, policy)) {
+		return findings, nil
+	}
+	if later := gatherLater(ctx, from, change); later != nil {
+		return skew.Check(later, change, policy), nil
+	}
+	return findings, nil
+}
+
+// gatherLater is what the change is judged against a moment later, nil where that cannot be told.
+func gatherLater(ctx context.Context, from LiveMeshGetter, change skew.Change) *skew.Mesh {
+	if from.Settle(ctx) != nil {
+		return nil
+	}
+	mesh, err := gatherMesh(ctx, from, change)
+	if err != nil {
+		return nil
+	}
+	return mesh
+}
+
+// withoutUsers is the mesh without what comes and goes all the time, and which no live read asks for: workloads, namespaces
+// and others that name a revision, a tag or a waypoint.
+func withoutUsers(mesh *skew.Mesh) *skew.Mesh {
+	bare := *mesh
+	bare.Workloads, bare.Namespaces, bare.Consumers = nil, nil, nil
+	return &bare
 }
 
 // gatherMesh reads what the change is judged against. A waypoint that the change names may have been created a

@@ -60,7 +60,7 @@ func NewChangeValidator(o ChangeValidatorOptions) *ChangeValidator {
 
 // judgeTimeout bounds reading and judging; it is well within the timeout of the webhooks, so that the answer is ours
 // and not the API server's "context deadline exceeded".
-const judgeTimeout = 3 * time.Second
+const judgeTimeout = 3500 * time.Millisecond
 
 // Register serves the validator at [ChangePath].
 func (v *ChangeValidator) Register(server Registrar) {
@@ -94,11 +94,10 @@ func (v *ChangeValidator) Handle(ctx context.Context, request admission.Request)
 	policy := v.options.Policy()
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
-	mesh, err := gatherMesh(ctx, v.options.Mesh, *change)
+	findings, err := judge(ctx, v.options.Mesh, *change, policy)
 	if err != nil {
 		return v.unjudged(*change, policy, err)
 	}
-	findings := skew.Check(mesh, *change, policy)
 	v.record(*change, findings)
 	v.notify(&request.AdmissionRequest, *change, findings)
 	return respondFindings(findings)

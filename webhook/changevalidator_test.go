@@ -29,6 +29,9 @@ type meshSource struct {
 	meshReads      int
 	gatewayReads   []string
 	namespaceReads []string
+	// settle happens while the validator waits for the snapshot to catch up; settles counts how often it does.
+	settle  func(*meshSource) error
+	settles int
 }
 
 func (s *meshSource) LiveSkewMesh(context.Context) (*skew.Mesh, error) {
@@ -55,6 +58,14 @@ func (s *meshSource) LiveNamespace(_ context.Context, name string) (skew.Namespa
 		}
 	}
 	return skew.Namespace{}, apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, name)
+}
+
+func (s *meshSource) Settle(context.Context) error {
+	s.settles++
+	if s.settle == nil {
+		return nil
+	}
+	return s.settle(s)
 }
 
 // counted is what the recorder was told.
@@ -117,7 +128,7 @@ func TestChangesOfNamespaces(t *testing.T) {
 		reads    int    // of the whole mesh
 		gateways string // namespaces whose Gateways are read
 	}{
-		"deleted with a waypoint that others use":           {meshSource{mesh: sharedWaypoint()}, remove(infra), 403, "WaypointInUseDelete: Gateway infra/waypoint", 1, "infra"},
+		"deleted with a waypoint that others use":           {meshSource{mesh: sharedWaypoint()}, remove(infra), 403, "WaypointInUseDelete: Gateway infra/waypoint", 2, "infra,infra"},
 		"deleted with a waypoint that nobody uses":          {meshSource{mesh: unused}, remove(infra), 200, "", 1, "infra"},
 		"deleted without a Gateway costs one look":          {meshSource{mesh: empty}, remove(infra), 200, "", 0, "infra"},
 		"deleted again while it is terminating":             {meshSource{mesh: sharedWaypoint()}, remove(terminating), 200, "", 1, "infra"},
@@ -187,5 +198,51 @@ func TestTheRolloutOfATagIsJudged(t *testing.T) {
 	}
 	if recorder.judged != 4 || recorder.unjudged != 0 {
 		t.Errorf("recorded %+v", recorder)
+	}
+}
+
+// TestRefusalsByWhatMayBeAMomentOldAreLookedAtAgain: pods, namespaces and consumers of a waypoint are those of a snapshot.
+func TestRefusalsByWhatMayBeAMomentOldAreLookedAtAgain(t *testing.T) {
+	revision := func(name, version string) skew.Revision {
+		return skew.Revision{Revision: routing.Revision{Name: name, Version: version, Istio: "default", Origin: routing.Sail}}
+	}
+	used := skew.Mesh{
+		Istios:    []skew.Istio{{Name: "default", Version: "v1.30.3", Strategy: skew.RevisionBased, Active: "default-v1-30-3", Observed: true}},
+		Revisions: []skew.Revision{revision("default-v1-29-6", "v1.29.6"), revision("default-v1-30-3", "v1.30.3")},
+		Tags:      []routing.Tag{{Name: "prod", TargetKind: "IstioRevision", TargetName: "default-v1-30-3", Revision: "default-v1-30-3"}},
+		Workloads: []skew.Workload{{
+			Kind: "Deployment", Namespace: "bookinfo", Name: "details", Revision: "default-v1-29-6", Version: "v1.29.6", Pods: 1,
+		}},
+	}
+	podsGone := func(s *meshSource) error { s.mesh.Workloads = nil; return nil }
+	removal := func(name string) admission.Request {
+		return admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
+			Kind: metav1.GroupVersionKind{Group: "sailoperator.io", Version: "v1", Kind: "IstioRevision"}, Operation: admissionv1.Delete,
+			OldObject: runtime.RawExtension{Raw: []byte(`{"metadata":{"name":"` + name + `"}}`)},
+		}}
+	}
+	cases := map[string]struct {
+		request admission.Request
+		settle  func(*meshSource) error
+		allowed bool
+		settles int
+	}{
+		"still used a moment later":          {removal("default-v1-29-6"), nil, false, 1},
+		"the last pod has gone meanwhile":    {removal("default-v1-29-6"), podsGone, true, 1},
+		"no time is left for a second look":  {removal("default-v1-29-6"), func(*meshSource) error { return context.DeadlineExceeded }, false, 1},
+		"the second look fails":              {removal("default-v1-29-6"), func(s *meshSource) error { s.failure = errors.New("away"); return nil }, false, 1},
+		"a tag needs it, which is read live": {removal("default-v1-30-3"), podsGone, false, 0},
+		"admitted, which needs no such look": {removal("default-v1-28-8"), podsGone, true, 0},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			source := &meshSource{mesh: used, settle: tc.settle}
+			response := NewChangeValidator(ChangeValidatorOptions{
+				Mesh: source, Policy: skew.DefaultPolicy, Recorder: &counted{}, Log: logr.Discard(),
+			}).Handle(t.Context(), tc.request)
+			if response.Allowed != tc.allowed || source.settles != tc.settles {
+				t.Errorf("allowed %t after %d waits, want %t after %d: %+v", response.Allowed, source.settles, tc.allowed, tc.settles, response.Result)
+			}
+		})
 	}
 }

@@ -20,19 +20,28 @@ import (
 // judged right that comes within a millisecond of another one, before any watch has told of it.
 // Namespaces, Gateways, waypoints' consumers and workloads are those of the snapshot.
 //
-// It takes at most SkewOptions.LiveTimeout. An error says what could not be read; whether the write then passes is
-// for the caller to choose.
+// A router that has just started waits for its first snapshot until the context is done; after that it takes at most
+// SkewOptions.LiveTimeout. An error says what could not be read; whether the write then passes is for the caller to choose.
 func (s *Skew) LiveSkewMesh(ctx context.Context) (*skew.Mesh, error) {
-	now := s.source.current.Load()
-	if now == nil {
+	select {
+	case <-s.source.first:
+	case <-ctx.Done():
 		return nil, fmt.Errorf("read the mesh from the API server: nothing is known of its other objects yet: %w", s.Ready())
 	}
-	parts := now.parts
+	parts := s.source.current.Load().parts
 	err := s.live(ctx, func(ctx context.Context) error { return s.refresh(ctx, &parts) })
 	if err != nil {
 		return nil, fmt.Errorf("read the mesh from the API server: %w", err)
 	}
 	return parts.Mesh(), nil
+}
+
+// Settle waits until the snapshot tells of what had happened before the call: half an [SkewOptions.Interval] for the watches,
+// which tell of a write some milliseconds after it, and a whole one for the next snapshot. An error means that the context was
+// done before.
+func (s *Skew) Settle(ctx context.Context) error {
+	s.source.sleep(ctx, s.source.interval+s.source.interval/2)
+	return ctx.Err()
 }
 
 // LiveGateway reads a Gateway. One that does not exist is an error of which apierrors.IsNotFound is true.

@@ -1,8 +1,10 @@
 package mesh_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,4 +213,48 @@ func (f *faulty) set(fault func(path string) int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fault = fault
+}
+
+// A router that has just started judges its first change all the same, a moment later.
+func TestTheFirstSnapshotIsWaitedFor(t *testing.T) {
+	c := cluster.Shared(t)
+	installAllCRDs(t, c)
+	populate(newAPI(t, c.Config()))
+	s, _ := runSkew(t, mesh.SkewOptions{Config: c.Config()})
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.LiveSkewMesh(late); s.Ready() != nil && (err == nil || !strings.Contains(err.Error(), "no snapshot yet")) {
+		t.Errorf("with no time left before the first snapshot: %v", err)
+	}
+	if diff := differs(populated(), live(t, s)); diff != "" {
+		t.Errorf("the first answer (-want +got)\n%s", diff)
+	}
+}
+
+// What only the snapshot tells is in it after a wait, time after time.
+func TestASettledSnapshotTellsOfWhatHappenedBefore(t *testing.T) {
+	c := cluster.Shared(t)
+	installAllCRDs(t, c)
+	a := newAPI(t, c.Config())
+	populate(a)
+	s, _ := runSkew(t, mesh.SkewOptions{Config: c.Config()})
+	awaitSkew(t, s)
+	made := a.create(namespace("settled", `{"istio.io/rev":"before"}`))
+	for round := range 5 {
+		want := fmt.Sprintf("round-%d", round)
+		a.patch(made, fmt.Sprintf(`{"metadata":{"labels":{"istio.io/rev":%q}}}`, want))
+		if err := s.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		namespaces := s.SkewMesh().Namespaces
+		at := slices.IndexFunc(namespaces, func(n skew.Namespace) bool { return n.Name == "settled" })
+		if at < 0 || namespaces[at].Labels["istio.io/rev"] != want {
+			t.Errorf("round %d: the namespaces are %+v", round, namespaces)
+		}
+	}
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Settle(done); err == nil {
+		t.Error("a wait that was cut short is said to be a whole one")
+	}
 }

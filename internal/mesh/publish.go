@@ -68,7 +68,8 @@ func (s *Source) publish() bool {
 
 	next := build()
 	next.generation = 1
-	if last := s.current.Load(); last != nil {
+	last := s.current.Load()
+	if last != nil {
 		next.generation = last.generation + 1
 	}
 	next.at = s.clock.Now()
@@ -77,6 +78,9 @@ func (s *Source) publish() bool {
 		next.lag = next.at.Sub(changedAt)
 	}
 	s.current.Store(next)
+	if last == nil {
+		close(s.first)
+	}
 	s.onPublish(next.mesh, s.Stats())
 	return true
 }

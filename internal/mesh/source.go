@@ -31,6 +31,8 @@ type Source struct {
 
 	current atomic.Pointer[snapshot]
 	started atomic.Bool
+	// first is closed once there is a snapshot.
+	first chan struct{}
 	// stale is written to when a snapshot may be due.
 	stale chan struct{}
 
@@ -70,6 +72,7 @@ func newSource(o Options) *Source {
 		onPublish: o.OnPublish,
 		intercept: o.Intercept,
 		lookAgain: pauseNotInstalled,
+		first:     make(chan struct{}),
 		stale:     make(chan struct{}, 1),
 		watched:   newWatched(o),
 		rebuild:   true,
