@@ -207,7 +207,11 @@ func (l *lister) page(ctx context.Context, what list, next string, limit int) ([
 	if next != "" {
 		request.Param("continue", next)
 	}
-	return request.Do(ctx).Raw()
+	result := request.Do(ctx)
+	if err := result.Error(); err != nil {
+		return nil, err // Raw's own error lacks what the API server said
+	}
+	return result.Raw()
 }
 
 func explainList(what list, err error) error {

@@ -85,7 +85,8 @@ func TestResolveInACluster(t *testing.T) {
 	t.Run("where the router injects", func(t *testing.T) { testResolveForward(t, c) })
 	t.Run("somebody who may list nothing", func(t *testing.T) {
 		got := ran(t, "", "--kubeconfig", kubeconfigFor(t, c, "nobody"))
-		if got.code != ExitUsage || !strings.Contains(got.stderr, "kubectl auth can-i list") || got.stdout != "" {
+		if got.code != ExitUsage || !strings.Contains(got.stderr, "kubectl auth can-i list") ||
+			!strings.Contains(got.stderr, `User "nobody" cannot list resource`) || got.stdout != "" {
 			t.Errorf("got exit code %d, stdout %q, stderr %q", got.code, got.stdout, got.stderr)
 		}
 	})
