@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -20,13 +21,18 @@ import (
 // judged right that comes within a millisecond of another one, before any watch has told of it.
 // Namespaces, Gateways, waypoints' consumers and workloads are those of the snapshot.
 //
-// A router that has just started waits for its first snapshot until the context is done; after that it takes at most
-// SkewOptions.LiveTimeout. An error says what could not be read; whether the write then passes is for the caller to choose.
+// A router that has just started waits for its first snapshot until the context is done, unless it lacks a right, which no
+// moment's wait mends; after that it takes at most SkewOptions.LiveTimeout. An error says what could not be read; whether the
+// write then passes is for the caller to choose.
 func (s *Skew) LiveSkewMesh(ctx context.Context) (*skew.Mesh, error) {
-	select {
-	case <-s.source.first:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("read the mesh from the API server: nothing is known of its other objects yet: %w", s.Ready())
+	if !apierrors.IsForbidden(s.Ready()) {
+		select {
+		case <-s.source.first:
+		case <-ctx.Done():
+		}
+	}
+	if err := s.Ready(); err != nil {
+		return nil, fmt.Errorf("read the mesh from the API server: nothing is known of its other objects yet: %w", err)
 	}
 	parts := s.source.current.Load().parts
 	err := s.live(ctx, func(ctx context.Context) error { return s.refresh(ctx, &parts) })
