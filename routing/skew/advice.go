@@ -50,12 +50,43 @@ func (p *plane) rolloutStatus() string {
 	return "kubectl rollout status deployment/" + p.deployment() + in(p.namespace)
 }
 
-// waitForDaemonSet is the command that ends when a singleton's pods run what it declares.
+// waitForDaemonSet is the command that ends when a singleton's pods run what it declares. With OnDelete nothing replaces them,
+// and kubectl rollout status fails: that is the nodes' turn then, one by one (update guide 3.7.2).
 func (v *view) waitForDaemonSet(kind Kind) string {
-	if kind == KindCNI {
+	switch {
+	case kind == KindCNI:
 		return "kubectl rollout status daemonset/istio-cni-node" + in(v.mesh.CNI.Namespace)
+	case v.mesh.ZTunnel.OnDelete:
+		return "kubectl drain <node> --ignore-daemonsets --delete-emptydir-data && kubectl delete pod" + in(v.mesh.ZTunnel.Namespace) +
+			" -l app=ztunnel --field-selector spec.nodeName=<node> && kubectl uncordon <node>"
 	}
 	return "kubectl rollout status daemonset/ztunnel" + in(v.mesh.ZTunnel.Namespace)
+}
+
+// byNode reports whether the pods of a singleton are replaced by hand.
+func (v *view) byNode(kind Kind) bool { return kind == KindZTunnel && v.mesh.ZTunnel.OnDelete }
+
+// daemonSet introduces the command that waits for pods of a singleton, daemonSetFirst where a change waits for that.
+func (v *view) daemonSet(kind Kind) string {
+	if v.byNode(kind) {
+		return "Replace them, node by node"
+	}
+	return "Wait for the DaemonSet"
+}
+
+func (v *view) daemonSetFirst(kind Kind) string {
+	if v.byNode(kind) {
+		return "First replace them, node by node"
+	}
+	return "First wait for the DaemonSet"
+}
+
+// andWait is what follows "Raise ZTunnel first" before the command that waits for its pods.
+func (v *view) andWait(kind Kind) string {
+	if v.byNode(kind) {
+		return " and replace its pods, node by node"
+	}
+	return " and wait for it"
 }
 
 // in is kubectl's flag for a namespace; none where it is not known.

@@ -84,6 +84,11 @@ func TestRolloutsThatAreNotDone(t *testing.T) {
 	})
 }
 
+func onDelete(z skew.ZTunnel) skew.ZTunnel {
+	z.OnDelete = true
+	return z
+}
+
 func with3(z skew.ZTunnel, r skew.Rollout) skew.ZTunnel {
 	z.DaemonSet = r
 	return z

@@ -209,6 +209,19 @@ func singletonMessages() []says {
 			toVersion(istio("v1.29.6", skew.InPlace), "v1.30.3"),
 		},
 		{
+			skew.ZTunnelSkew, "Istio goes from v1.29.6 to v1.30.3 while ZTunnel, which is replaced node by node, is at v1.28.5",
+			with(inPlace("v1.29.6"), func(m *skew.Mesh) { m.ZTunnel = new(onDelete(ztunnel("v1.28.5"))) }), toVersion(istio("v1.29.6", skew.InPlace), "v1.30.3"),
+		},
+		{
+			skew.ZTunnelSkew, "Istio goes from v1.29.6 to v1.30.3 while ZTunnel was replaced on some nodes only",
+			with(inPlace("v1.29.6"), func(m *skew.Mesh) { m.ZTunnel = new(onDelete(with3(ztunnel("v1.29.6"), rolling("1.28.5", "1.29.6")))) }),
+			toVersion(istio("v1.29.6", skew.InPlace), "v1.30.3"),
+		},
+		{
+			skew.CNIZTunnelPair, "IstioCNI goes back to v1.29.6 before ZTunnel, which is replaced node by node",
+			skew.Mesh{CNI: new(cni("v1.30.3")), ZTunnel: new(onDelete(ztunnel("v1.30.3")))}, toVersion(cni("v1.30.3"), "v1.29.6"),
+		},
+		{
 			skew.CNIZTunnelPair, "IstioCNI goes to v1.30.3 while pods of ZTunnel still run v1.28.5, without a control plane",
 			skew.Mesh{CNI: new(cni("v1.29.6")), ZTunnel: new(with3(ztunnel("v1.29.6"), rolling("1.28.5", "1.29.6")))},
 			raiseCNI,

@@ -23,13 +23,14 @@ func cniAndZTunnel(k *check) []violation {
 	version := k.change.object().Ref().Version
 	switch {
 	case after.other.source != bySpec:
-		v.todo, v.steps = "First wait for the DaemonSet", []string{k.after.waitForDaemonSet(after.other.ref.Kind)}
+		kind := after.other.ref.Kind
+		v.todo, v.steps = k.after.daemonSetFirst(kind), []string{k.after.waitForDaemonSet(kind)}
 		v.instead = false
 	case k.change.Operation == Update && after.turned && kind == KindZTunnel:
 		v.todo, v.instead = "Raise IstioCNI first and wait for it", false
 		v.steps = []string{patchVersion(KindCNI, after.other.ref.Name, version), k.after.waitForDaemonSet(KindCNI)}
 	case k.change.Operation == Update && after.turned:
-		v.todo, v.instead = "Lower ZTunnel first and wait for it", false
+		v.todo, v.instead = "Lower ZTunnel first"+k.after.andWait(KindZTunnel), false
 		v.steps = []string{patchVersion(KindZTunnel, after.other.ref.Name, version), k.after.waitForDaemonSet(KindZTunnel)}
 	default:
 		v.todo = "Move the two in turn, IstioCNI first when raising, or choose the same version"

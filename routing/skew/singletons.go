@@ -123,7 +123,7 @@ func (k *check) leavesBehind(v *violation, b breach) {
 	if c.source != bySpec {
 		v.what = k.subject() + " would leave pods of " + c.ref.String() + " that run " + show(c.version) + " " +
 			b.where(p.String()) + "."
-		v.todo, v.steps = "First wait for the DaemonSet", []string{k.after.waitForDaemonSet(c.ref.Kind)}
+		v.todo, v.steps = k.after.daemonSetFirst(c.ref.Kind), []string{k.after.waitForDaemonSet(c.ref.Kind)}
 		return
 	}
 	name := "Raise"
@@ -131,7 +131,7 @@ func (k *check) leavesBehind(v *violation, b breach) {
 	if b.ahead {
 		name, to = "Lower", p.version()
 	}
-	v.todo = name + " " + c.ref.String() + " first and wait for it"
+	v.todo = name + " " + c.ref.String() + " first" + k.after.andWait(c.ref.Kind)
 	v.steps = []string{patchVersion(c.ref.Kind, c.ref.Name, to.String()), k.after.waitForDaemonSet(c.ref.Kind)}
 }
 

@@ -72,6 +72,13 @@ func stateCases() map[string]struct {
 			changed(ambient("v1.30.3"), func(m *skew.Mesh) { m.ZTunnel.DaemonSet = rolling("1.28.3", "1.30.3") }),
 			[]string{"ZTunnelSkew Deny kubectl rollout status daemonset/ztunnel -n ztunnel"},
 		},
+		"pods of ZTunnel that nothing replaces but a person": {
+			changed(ambient("v1.30.3"), func(m *skew.Mesh) {
+				m.ZTunnel.DaemonSet, m.ZTunnel.OnDelete = rolling("1.28.3", "1.30.3"), true
+			}),
+			[]string{"ZTunnelSkew Deny kubectl drain <node> --ignore-daemonsets --delete-emptydir-data && kubectl delete pod -n ztunnel " +
+				"-l app=ztunnel --field-selector spec.nodeName=<node> && kubectl uncordon <node>"},
+		},
 		"ZTunnel behind by two minors": {
 			changed(ambient("v1.30.3"), func(m *skew.Mesh) { m.ZTunnel = new(ztunnel("v1.28.3")) }),
 			[]string{

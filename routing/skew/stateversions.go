@@ -116,7 +116,7 @@ func (e *examiner) singleton(p *plane, group []breach) violation {
 	declared, fits := b.component.version, e.view.fitting().String()
 	switch {
 	case b.component.source != bySpec:
-		v.todo, v.steps = "Wait for the DaemonSet", []string{e.view.waitForDaemonSet(kind)}
+		v.todo, v.steps = e.view.daemonSet(kind), []string{e.view.waitForDaemonSet(kind)}
 	case !b.ahead:
 		v.todo = "Raise it"
 		v.steps = []string{patchVersion(kind, b.component.ref.Name, fits), e.view.waitForDaemonSet(kind)}
@@ -167,7 +167,8 @@ func (e *examiner) pair() {
 		todo: "Move the one that is behind", steps: []string{"kubectl get istiocni,ztunnel -o wide"},
 	}
 	if found.other.source != bySpec {
-		v.todo, v.steps = "Wait for the DaemonSet", []string{e.view.waitForDaemonSet(found.other.ref.Kind)}
+		kind := found.other.ref.Kind
+		v.todo, v.steps = e.view.daemonSet(kind), []string{e.view.waitForDaemonSet(kind)}
 	}
 	e.add(v)
 }

@@ -32,7 +32,7 @@ const (
 
 	routers = 2
 	// patience bounds every wait; nothing takes nearly as long.
-	patience = time.Minute
+	patience = 3 * time.Minute
 )
 
 // forwardWorld is a control plane with a mesh that only the router injects for, and routers in forward mode behind a

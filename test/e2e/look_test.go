@@ -56,7 +56,9 @@ func (w *world) atRest(ctx context.Context) error {
 	}
 	for i := range sets.Items {
 		s := &sets.Items[i]
-		if s.Status.ObservedGeneration != s.Generation || s.Status.NumberReady != s.Status.DesiredNumberScheduled {
+		byHand := s.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType
+		if s.Status.ObservedGeneration != s.Generation || s.Status.NumberReady != s.Status.DesiredNumberScheduled ||
+			!byHand && s.Status.UpdatedNumberScheduled != s.Status.DesiredNumberScheduled {
 			return fmt.Errorf("DaemonSet %s/%s has not rolled out", s.Namespace, s.Name)
 		}
 	}

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -63,8 +64,7 @@ func (w *world) restore(before snapshot) {
 			if before[kind][key] != nil {
 				continue
 			}
-			err := resourceOf(w.client, kind, o.GetNamespace()).Delete(w.t.Context(), o.GetName(), metav1.DeleteOptions{})
-			if err != nil && !apierrors.IsNotFound(err) {
+			if err := w.remove(kind, o); err != nil {
 				w.t.Errorf("deleting %s %s: %v", kind.Resource, key, err)
 			}
 		}
@@ -75,6 +75,27 @@ func (w *world) restore(before snapshot) {
 	if err := awaitEvery(w.t.Context(), pollRest, patience, w.atRest); err != nil {
 		w.t.Errorf("putting things back: %v", err)
 	}
+}
+
+// remove deletes an object and waits until it is gone: nothing can be created in a namespace that is still ending.
+func (w *world) remove(kind schema.GroupVersionResource, o *unstructured.Unstructured) error {
+	client := resourceOf(w.client, kind, o.GetNamespace())
+	err := client.Delete(w.t.Context(), o.GetName(), metav1.DeleteOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil // it went with its namespace
+	} else if err != nil {
+		return err
+	}
+	return awaitEvery(w.t.Context(), pollRest, patience, func(ctx context.Context) error {
+		_, err := client.Get(ctx, o.GetName(), metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+			return nil
+		case err != nil:
+			return err
+		}
+		return errors.New("it is still being deleted")
+	})
 }
 
 func resourceOf(client dynamic.Interface, kind schema.GroupVersionResource, namespace string) dynamic.ResourceInterface {

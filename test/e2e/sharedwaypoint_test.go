@@ -30,5 +30,17 @@ func TestProcedureSharedWaypoint(t *testing.T) {
 		})
 		w.router("the waypoint is closed", func(s *step) { s.refused("shared/close", skew.WaypointMissing) })
 		w.router("its namespace is deleted", func(s *step) { s.refused("shared/delete", skew.WaypointInUseDelete) })
+		w.works("the update", func(s *step) {
+			s.do("ambient/istio")
+			s.do("ambient/cni")
+			s.do("ambient/ztunnel")
+			s.runs("foo", "gateway.networking.k8s.io/gateway-name=waypoint-foo", "v1.29.6")
+		})
+		w.works("rolled back", func(s *step) {
+			s.quiet("shared/undo")
+			s.sh("kubectl delete gateway waypoint-foo -n foo") // nothing uses it now, and it may not stay ahead
+			s.do("ambient/undo")
+			s.ambientRuns("v1.28.5")
+		})
 	})
 }

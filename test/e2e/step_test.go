@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/revision-router/revision-router/routing/skew"
 	"github.com/revision-router/revision-router/test/guide"
 	"github.com/revision-router/revision-router/test/message"
@@ -225,11 +227,50 @@ func (s *step) healAfter(out string, block guide.Step) {
 // follow carries out a command of a refusal, and waits for what it began.
 func (s *step) follow(command string) {
 	s.Helper()
-	s.sh(command)
+	for _, one := range s.forEachNode(command) {
+		s.sh(one)
+	}
 	if restarted := regexp.MustCompile(`^kubectl rollout restart (\w+) -n (\S+)$`).FindStringSubmatch(command); restarted != nil {
 		s.sh("kubectl rollout status " + restarted[1] + " -n " + restarted[2] + " --timeout=2m")
 	}
 	s.settle()
+}
+
+// forEachNode is a command for every node, where it is for a node that the user names.
+func (s *step) forEachNode(command string) []string {
+	s.Helper()
+	if !strings.Contains(command, "<node>") {
+		return []string{command}
+	}
+	var commands []string
+	for _, name := range s.nodes() {
+		commands = append(commands, strings.ReplaceAll(command, "<node>", name))
+	}
+	return commands
+}
+
+func (s *step) nodes() []string {
+	s.Helper()
+	list, err := s.kube.CoreV1().Nodes().List(s.Context(), metav1.ListOptions{})
+	s.must(err)
+	var names []string
+	for i := range list.Items {
+		names = append(names, list.Items[i].Name)
+	}
+	return names
+}
+
+// admitted carries out a block of the page that is refused no longer, once the router has heard why.
+func (s *step) admitted(id string) {
+	s.Helper()
+	block := s.block(id)
+	s.until(id+" is admitted", func(ctx context.Context) error {
+		a := s.answerOf(ctx, block)
+		if a.err != nil {
+			return fmt.Errorf("%w\n%s", a.err, a.printed)
+		}
+		return nil
+	})
 }
 
 // restartRouter replaces the routers, where there are any.

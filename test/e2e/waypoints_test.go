@@ -42,6 +42,12 @@ func TestProcedureWaypointsInPlace(t *testing.T) {
 			s.do("ambient/ztunnel")
 			s.ambientRuns("v1.29.6")
 		})
+		w.works("rolled back", func(s *step) {
+			s.do("waypoint/pin")
+			s.do("ambient/undo")
+			s.do("waypoint/unpin")
+			s.runs("bookinfo", waypointPod, "v1.28.5")
+		})
 	})
 }
 
@@ -49,6 +55,9 @@ func TestProcedureWaypointsInPlace(t *testing.T) {
 func TestProcedureWaypointsRevisionBased(t *testing.T) {
 	run(t, procedure{name: "3.3 waypoints, RevisionBased", mode: guard, versions: latest()}, func(w *world) {
 		w.works("install", func(s *step) { s.do("waypoint-revisions/install") })
+		w.router("a waypoint that nobody would deploy", func(s *step) {
+			s.refusedInPart("waypoint-revisions/orphan", skew.GatewayOwner)
+		})
 		w.works("a waypoint with the label of its revision", func(s *step) {
 			s.do("waypoint-revisions/create")
 			s.runs("bookinfo", waypointPod, "v1.28.5")
@@ -59,6 +68,7 @@ func TestProcedureWaypointsRevisionBased(t *testing.T) {
 			s.shown("waypoint-revisions/look")
 		})
 		w.router("IstioCNI while both are used", func(s *step) { s.refused("waypoint-revisions/cni-too-early", skew.CNISkew) })
+		w.router("a misspelt revision", func(s *step) { s.refused("waypoint-revisions/typo", skew.UnknownRevisionLabel) })
 		w.works("the waypoint moves", func(s *step) {
 			s.do("waypoint-revisions/move")
 			s.runs("bookinfo", waypointPod, "v1.29.6")

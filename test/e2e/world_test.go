@@ -169,10 +169,14 @@ func awaitEvery(ctx context.Context, pause, limit time.Duration, holds func(cont
 	defer cancel()
 	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
+	var err error
 	for {
-		err := holds(ctx)
-		if err == nil {
+		now := holds(ctx)
+		if now == nil {
 			return nil
+		}
+		if err == nil || ctx.Err() == nil { // the last try was cut off, and tells less than the one before
+			err = now
 		}
 		select {
 		case <-ctx.Done():

@@ -38,9 +38,10 @@ func TestProcedureZTunnel(t *testing.T) {
 	})
 }
 
-// zTunnelByNode replaces ZTunnel node by node, and stops half way.
+// zTunnelByNode replaces ZTunnel node by node, stops half way, goes back, and ends it.
 func (w *world) zTunnelByNode() {
 	w.works("with node draining: the new version is declared", func(s *step) {
+		s.do("ztunnel/two-istiods")
 		s.do("ztunnel/on-delete")
 		s.quiet("ztunnel/declare")
 		s.runs("ztunnel", ztunnelPods, "v1.28.5")
@@ -50,6 +51,32 @@ func (w *world) zTunnelByNode() {
 		s.both()
 	})
 	w.works("both versions are shown", func(s *step) { s.shown("ztunnel/half") })
+	w.router("the next minor version waits", func(s *step) { s.refused("ztunnel/next", skew.ZTunnelSkew) })
+	w.router("so it does for a router that starts now", func(s *step) {
+		s.restartRouter()
+		s.refused("ztunnel/next", skew.ZTunnelSkew)
+	})
+	w.works("rolled back half way", func(s *step) {
+		s.do("ztunnel/undo")
+		s.both()
+		s.node("")
+		s.runs("ztunnel", ztunnelPods, "v1.28.5")
+	})
+	w.works("resumed, on every node", func(s *step) {
+		s.quiet("ztunnel/declare")
+		for _, name := range s.nodes() {
+			s.node(name)
+		}
+		s.runs("ztunnel", ztunnelPods, "v1.29.6")
+	})
+	w.works("the next minor version", func(s *step) {
+		s.admitted("ztunnel/next")
+		s.settle()
+	})
+	w.router("one further, healed by what is said", func(s *step) {
+		s.healCommand(`kubectl patch istio default --type=merge -p '{"spec":{"version":"v1.31.1"}}'`, skew.ZTunnelSkew)
+		s.runs("ztunnel", ztunnelPods, "v1.30.3")
+	})
 }
 
 // node drains one node, the first where none is named.

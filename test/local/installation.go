@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"k8s.io/client-go/kubernetes"
-
 	"github.com/revision-router/revision-router/charts"
 	"github.com/revision-router/revision-router/test/cluster"
 	"github.com/revision-router/revision-router/test/scenario"
@@ -40,8 +38,7 @@ type Installation struct {
 	Cluster *cluster.Cluster
 
 	dir, helm string
-	network   *podNetwork
-	kubelet   *kubelet
+	routers   *Routers
 	injectors *Injectors
 }
 
@@ -57,21 +54,14 @@ func StartInstallation(ctx context.Context, log io.Writer, definitions ...fs.FS)
 		return nil, fmt.Errorf("making a work folder: %w", err)
 	}
 	progress(log, "building the router and helm")
-	binary, err := Build(ctx, i.dir, nil)
-	if err != nil {
+	if i.routers, err = NewRouters(ctx); err != nil {
 		return nil, err
 	}
 	if i.helm, err = Helm(ctx); err != nil {
 		return nil, err
 	}
-	if i.network, err = newPodNetwork(i.dir); err != nil {
-		return nil, err
-	}
 	progress(log, "starting a control plane with nodes")
-	i.Cluster, err = cluster.Start(ctx, cluster.Options{
-		Log: log, Nodes: installationNodes,
-		Args: []string{"--egress-selector-config-file=" + i.network.selector, "--enable-aggregator-routing=true"},
-	})
+	i.Cluster, err = cluster.Start(ctx, cluster.Options{Log: log, Nodes: installationNodes, Args: i.routers.Flags()})
 	if err != nil {
 		return nil, fmt.Errorf("starting a control plane: %w", err)
 	}
@@ -83,12 +73,7 @@ func StartInstallation(ctx context.Context, log io.Writer, definitions ...fs.FS)
 	if i.injectors, err = StartInjectors(); err != nil {
 		return nil, err
 	}
-	kube, err := kubernetes.NewForConfig(i.Cluster.Config())
-	if err != nil {
-		return nil, fmt.Errorf("connecting: %w", err)
-	}
-	i.kubelet = &kubelet{kube: kube, server: i.Cluster.Config(), network: i.network, binary: binary, dir: i.dir}
-	return i, i.kubelet.start(ctx)
+	return i, i.routers.Start(ctx, i.Cluster)
 }
 
 // Values are the values that an install needs here, as arguments of helm: the annotation that [cluster.AnnotationReady]
@@ -109,7 +94,7 @@ func (i *Installation) HelmBy(ctx context.Context, binary string, args ...string
 	command.Env = append(os.Environ(), "HELM_CONFIG_HOME="+i.dir, "HELM_CACHE_HOME="+i.dir, "HELM_DATA_HOME="+i.dir)
 	output, err := command.CombinedOutput()
 	if err != nil {
-		return string(output), fmt.Errorf("helm %s: %w\n%s\n%s", strings.Join(args, " "), err, output, i.kubelet.tails())
+		return string(output), fmt.Errorf("helm %s: %w\n%s\n%s", strings.Join(args, " "), err, output, i.routers.Logs())
 	}
 	return string(output), nil
 }
@@ -140,25 +125,22 @@ func (i *Installation) Scenario(out io.Writer) scenario.Env {
 }
 
 // Calls is how many connections the API server has made to pods.
-func (i *Installation) Calls() int { return int(i.network.made.Load()) }
+func (i *Installation) Calls() int { return int(i.routers.network.made.Load()) }
 
 // Logs are the ends of the logs of the routers that run.
-func (i *Installation) Logs() string { return i.kubelet.tails() }
+func (i *Installation) Logs() string { return i.routers.Logs() }
 
 // Close ends the routers and the control plane. It tells of routers that ended unasked or not in time.
 func (i *Installation) Close() error {
 	var errs []error
-	if i.kubelet != nil {
-		errs = append(errs, i.kubelet.close())
+	if i.routers != nil {
+		errs = append(errs, i.routers.Close())
 	}
 	if i.injectors != nil {
 		errs = append(errs, i.injectors.Close())
 	}
 	if i.Cluster != nil {
 		errs = append(errs, i.Cluster.Stop())
-	}
-	if i.network != nil {
-		errs = append(errs, i.network.close())
 	}
 	return errors.Join(append(errs, os.RemoveAll(i.dir))...)
 }

@@ -1,8 +1,9 @@
 // Command up starts a local cluster without containers, prints how to reach it and stops it on Ctrl-C:
 //
-//	go run ./test/cluster/up [--nodes N] [--kubeconfig FILE] [--build-only] [-- KUBE-APISERVER-FLAG...]
+//	go run ./test/cluster/up [--nodes N] [--run-router] [--kubeconfig FILE] [--build-only] [-- KUBE-APISERVER-FLAG...]
 //
-// With --nodes=0 it is etcd and kube-apiserver alone, which are built and started faster.
+// With --nodes=0 it is etcd and kube-apiserver alone, which are built and started faster. With --run-router the pods that
+// the router's chart makes run the router of this checkout, and the kinds of the mesh are there.
 //
 // Standard output holds only the export line, to be run in another shell.
 package main
@@ -20,7 +21,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/revision-router/revision-router/internal/inventory"
+	"github.com/revision-router/revision-router/internal/sail"
 	"github.com/revision-router/revision-router/test/cluster"
+	"github.com/revision-router/revision-router/test/local"
 )
 
 func main() {
@@ -43,6 +47,7 @@ func run(ctx context.Context, args []string, s streams) error {
 	flags.SetOutput(s.err)
 	kubeconfig := flags.String("kubeconfig", "", "write the kubeconfig to this `file`, which must not exist, and remove it at the end")
 	nodes := flags.Int("nodes", 3, "how many nodes pods run on, in name; with `0` nothing runs pods, and Deployments do not roll out")
+	runRouter := flags.Bool("run-router", false, "run the router of this checkout in pods of its chart, which are installed by Helm as in any cluster")
 	buildOnly := flags.Bool("build-only", false, "build the binaries if they are missing, and start nothing")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -50,10 +55,13 @@ func run(ctx context.Context, args []string, s streams) error {
 	if *nodes < 0 {
 		return fmt.Errorf("--nodes=%d: there cannot be less than none; give 0 or more", *nodes)
 	}
+	if *runRouter && *nodes == 0 {
+		return errors.New("--run-router with --nodes=0: pods need a node; give 1 or more")
+	}
 	if *buildOnly {
 		return build(ctx, *nodes, s.err)
 	}
-	return serve(ctx, *kubeconfig, cluster.Options{Log: s.err, Args: flags.Args(), Nodes: *nodes}, s)
+	return serve(ctx, *kubeconfig, cluster.Options{Log: s.err, Args: flags.Args(), Nodes: *nodes}, *runRouter, s)
 }
 
 func build(ctx context.Context, nodes int, log io.Writer) error {
@@ -64,13 +72,26 @@ func build(ctx context.Context, nodes int, log io.Writer) error {
 }
 
 // serve runs a cluster until ctx ends.
-func serve(ctx context.Context, kubeconfig string, o cluster.Options, s streams) (err error) {
+func serve(ctx context.Context, kubeconfig string, o cluster.Options, runRouter bool, s streams) (err error) {
 	started := time.Now()
+	routers := new(local.Routers)
+	if runRouter {
+		if routers, err = local.NewRouters(ctx); err != nil {
+			return err
+		}
+		o.Args = append(routers.Flags(), o.Args...)
+	}
 	c, err := cluster.Start(ctx, o)
 	if err != nil {
-		return err
+		return errors.Join(err, routers.Close())
 	}
-	defer func() { err = errors.Join(err, c.Stop()) }()
+	defer func() { err = errors.Join(err, routers.Close(), c.Stop()) }()
+	if runRouter {
+		if err := runRouters(ctx, routers, c); err != nil {
+			return err
+		}
+		fmt.Fprintln(s.err, "Pods of the router's chart run the router of this checkout, whatever image they name.")
+	}
 	path := c.Kubeconfig()
 	if kubeconfig != "" {
 		if path, err = filepath.Abs(kubeconfig); err != nil {
@@ -86,6 +107,19 @@ func serve(ctx context.Context, kubeconfig string, o cluster.Options, s streams)
 		time.Since(started).Round(100*time.Millisecond))
 	<-ctx.Done()
 	return nil
+}
+
+// runRouters installs the kinds of the mesh, and runs the routers of pods.
+func runRouters(ctx context.Context, routers *local.Routers, c *cluster.Cluster) error {
+	for _, kinds := range []fs.FS{sail.CRDs(), inventory.CRDs()} {
+		if err := cluster.InstallCRDs(ctx, c.Config(), kinds); err != nil {
+			return err
+		}
+	}
+	if err := local.HoldPods(ctx, c); err != nil {
+		return err
+	}
+	return routers.Start(ctx, c)
 }
 
 // copyNew never overwrites: the file could be the user's own kubeconfig.
