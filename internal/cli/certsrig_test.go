@@ -117,9 +117,8 @@ func (r *certsRig) runAt(by time.Duration, args ...string) said {
 	r.t.Helper()
 	var out, errOut bytes.Buffer
 	cmd := NewCertsCommand(Streams{In: strings.NewReader(""), Out: &out, Err: &errOut}, later{by: by})
-	cmd.SetArgs(slices.Concat(args, []string{
-		"--kubeconfig", r.cluster.Kubeconfig(), "-n", r.namespace, "--mutating-webhook", r.mutating, "--validating-webhook", r.namespace,
-	}))
+	own := []string{"--kubeconfig", r.cluster.Kubeconfig(), "-n", r.namespace, "--mutating-webhook", r.mutating, "--validating-webhook", r.namespace}
+	cmd.SetArgs(slices.Concat(args[:1], own, args[1:]))
 	err := cmd.ExecuteContext(r.t.Context())
 	got := said{stdout: out.String(), stderr: errOut.String()}
 	if err != nil {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/revision-router/revision-router/certs"
 	"github.com/revision-router/revision-router/certs/secretca"
@@ -131,22 +133,28 @@ func (o *certsRotateOptions) request(ctx context.Context, streams Streams, clust
 func (o *certsRotateOptions) follow(ctx context.Context, streams Streams, cluster authority, before secretca.Status) error {
 	deadline := o.clock.Now().Add(o.timeout)
 	told := ""
+	tell := func(to io.Writer, text string) {
+		if text != told {
+			told = text
+			fmt.Fprintln(to, text)
+		}
+	}
 	for {
 		now, err := cluster.Status(ctx)
-		if err != nil {
+		over := !o.clock.Now().Before(deadline)
+		switch {
+		case err != nil && (over || !passing(ctx, err)):
 			return usage(o.explain(err, "get"))
-		}
-		if rotated(before, now) {
+		case err != nil:
+			tell(streams.Err, fmt.Sprintf("warning: %v; looking again", err))
+		case rotated(before, now):
 			fmt.Fprintf(streams.Out, "done: the new CA %s signs, %s\n", now.Current.Fingerprint[:shownFingerprint], nextStep(now))
 			return nil
-		}
-		if step := string(now.Phase) + ": " + nextStep(now); step != told {
-			told = step
-			fmt.Fprintln(streams.Out, step)
-		}
-		if !o.clock.Now().Before(deadline) {
+		case over:
 			return refused(fmt.Errorf("the rotation is not over after %s: %s; it goes on by itself; to see it, router certs status, "+
 				"and what keeps it, kubectl -n %s logs deployment/%s", o.timeout, nextStep(now), o.namespace, o.service))
+		default:
+			tell(streams.Out, string(now.Phase)+": "+nextStep(now))
 		}
 		select {
 		case <-ctx.Done():
@@ -154,6 +162,12 @@ func (o *certsRotateOptions) follow(ctx context.Context, streams Streams, cluste
 		case <-o.clock.After(watchEvery):
 		}
 	}
+}
+
+// passing tells whether a look that failed may do better a moment later: the rotation goes on without whoever watches it, so
+// one request that a busy API server does not answer in time is no reason to stop.
+func passing(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err)
 }
 
 // rotated tells whether another CA signs than before, and is published everywhere.

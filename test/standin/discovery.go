@@ -13,6 +13,7 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
@@ -27,11 +28,13 @@ const (
 	webhookAddress, readyAddress = ":15017", ":8080"
 	// lookInterval is how often it looks for webhooks without its CA bundle, which istiod watches.
 	lookInterval = 500 * time.Millisecond
+	// rightsWait is how long it waits for its rights.
+	rightsWait = time.Minute
 	// headerTimeout bounds what one caller can hold up.
 	headerTimeout = 10 * time.Second
 	// leave is how long it serves on when it is told to stop, until everybody knows that it leaves, drain how long requests
 	// under way then have to end. An injector that refuses pods would say nothing about the router.
-	leave, drain = 5 * time.Second, 10 * time.Second
+	leave, drain = 10 * time.Second, 10 * time.Second
 	// annotationReady is that of test/cluster.
 	annotationReady = "cluster.test/ready"
 	// namespaceFile is where the kubelet tells a pod its namespace.
@@ -42,10 +45,10 @@ const (
 type discovery struct {
 	revision, version, namespace string
 	client                       dynamic.Interface
-	// unready: its pod says that it is not to be ready.
-	unready atomic.Bool
-	ca      *certs.Authority
-	leaf    *certs.Leaf
+	// unready: its pod says that it is not to be ready. leaving: it was told to stop.
+	unready, leaving atomic.Bool
+	ca               *certs.Authority
+	leaf             *certs.Leaf
 }
 
 // newDiscovery reads what the pod is told, and the CA of its namespace.
@@ -67,7 +70,7 @@ func newDiscovery(ctx context.Context, now func() time.Time) (*discovery, error)
 	if d.client, err = dynamic.NewForConfig(config); err != nil {
 		return nil, fmt.Errorf("connect to the API server: %w", err)
 	}
-	if d.ca, err = sharedCA(ctx, d.client, d.namespace, now()); err != nil {
+	if err := d.joinCA(ctx, now); err != nil {
 		return nil, err
 	}
 	request := certs.LeafRequest{DNSNames: injector.ServerNames(d.revision, d.namespace), Lifetime: certs.MaxLeafLifetime}
@@ -75,6 +78,25 @@ func newDiscovery(ctx context.Context, now func() time.Time) (*discovery, error)
 		return nil, fmt.Errorf("make a serving certificate: %w", err)
 	}
 	return d, nil
+}
+
+// joinCA looks again while it may not read the Secret: the rights of a revision that has just been made reach the API server's
+// authorizer a moment later than its pods start, and a container that ends is started again later and later.
+func (d *discovery) joinCA(ctx context.Context, now func() time.Time) error {
+	tick := time.NewTicker(lookInterval)
+	defer tick.Stop()
+	for patience := time.Now().Add(rightsWait); ; {
+		var err error
+		d.ca, err = sharedCA(ctx, d.client, d.namespace, now())
+		if !apierrors.IsForbidden(err) || time.Now().After(patience) {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // serve injects until ctx ends, and then ends as istiod does: what is under way is answered.
@@ -94,6 +116,7 @@ func (d *discovery) serve(ctx context.Context) error {
 		case err := <-failed:
 			return fmt.Errorf("serve: %w", err)
 		case <-ctx.Done():
+			d.leaving.Store(true)
 			return depart(ctx, webhooks, ready)
 		case <-tick.C:
 			if err := errors.Join(d.writeBundles(ctx), d.lookAtPod(ctx)); err != nil && ctx.Err() == nil {
@@ -140,7 +163,14 @@ func (d *discovery) handler() http.Handler {
 		injects.ServeHTTP(w, r)
 	})
 	mux.HandleFunc("/validate", validate)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The API server goes on using the connections that it has, and would send a request on one at the moment when it is
+		// closed for good. So each is closed with its answer.
+		if d.leaving.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // ready is what the readiness probe asks.

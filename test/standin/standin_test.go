@@ -66,3 +66,15 @@ func TestItIsReadyUnlessItsPodSaysOtherwise(t *testing.T) {
 		t.Errorf("unready is %d", code)
 	}
 }
+
+func TestItClosesConnectionsWhenItLeaves(t *testing.T) {
+	d := &discovery{revision: "stable", version: "1.29.6"}
+	for _, leaving := range []bool{false, true} {
+		d.leaving.Store(leaving)
+		answer := httptest.NewRecorder()
+		d.handler().ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/inject", strings.NewReader(podReview)))
+		if got := answer.Header().Get("Connection") == "close"; got != leaving {
+			t.Errorf("leaving: %t, closes the connection: %t", leaving, got)
+		}
+	}
+}
