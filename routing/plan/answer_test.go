@@ -132,6 +132,34 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// istiod replaces the proxies of a Gateway a moment after its own rollout, and a rollout status that comes before would be
+// that of the last one. An image without a version does not tell.
+func TestTheImageOfAWaypointIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	const rollout = "kubectl rollout status deployment/waypoint -n bookinfo --timeout=15m"
+	image := func(pattern string) string {
+		return `until kubectl get deployment/waypoint -n bookinfo -o jsonpath='{.spec.template.spec.containers[*].image}' | grep -qE ':` +
+			pattern + `'; do sleep 1; done`
+	}
+	for name, tc := range map[string]struct {
+		version, to string
+		want        []string
+	}{
+		"a version":          {"v1.29.6", "v1.30.3", []string{image(`1\.30\.3([^0-9]|$)`), rollout}},
+		"an alias":           {"v1.29.6", "v1.30-latest", []string{image(`1\.30\.`), rollout}},
+		"an image by digest": {"", "v1.30.3", []string{rollout}},
+	} {
+		p, err := plan.New(meshOf("v1.29.6", skew.InPlace).waypoint("bookinfo", "", "default", tc.version).request(tc.to))
+		if err != nil {
+			t.Fatal(err)
+		}
+		waits := slices.DeleteFunc(p.Steps[0].WaitFor, func(line string) bool { return !strings.Contains(line, "waypoint") })
+		if diff := cmp.Diff(tc.want, waits); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 // A plan for a mesh that is still on its way waits for that first.
 func TestAPlanWaitsForWhatIsUnderWay(t *testing.T) {
 	t.Parallel()

@@ -26,7 +26,8 @@ type sim struct {
 	gateways   [][]skew.Gateway
 	// deployedFor is the index of the Gateway for which istiod deployed a workload; -1 for what a person restarts.
 	deployedFor []int
-	// unread counts pods whose version nobody can read.
+	// silent are the workloads, by their index, whose version nobody can read; unread counts their pods.
+	silent map[int]bool
 	unread int
 	// declaredOnly: nothing tells what runs.
 	declaredOnly bool
@@ -73,7 +74,7 @@ const namespacesOfAKind = 2
 func (s *sim) compact() {
 	m := *s.request.Mesh
 	c := &compacting{sim: s, from: s.request.Mesh, labelsIn: map[string]labels{}, kinds: map[labels]int{}, present: map[string]int{}}
-	s.start = &m
+	s.start, s.silent = &m, map[int]bool{}
 	m.Istios, m.Revisions, m.Tags = slices.Clone(m.Istios), slices.Clone(m.Revisions), slices.Clone(m.Tags)
 	m.Namespaces, m.Workloads, m.Gateways, m.Consumers = nil, nil, nil, nil
 	c.addNamespaces()
@@ -163,6 +164,7 @@ type workloadKind struct {
 	label, revision, version string
 	role                     skew.Role
 	gateway                  int
+	silent                   bool
 	// replaceable: it has no pods that would be lost.
 	replaceable bool
 }
@@ -177,15 +179,17 @@ func (c *compacting) addWorkloads(deployed map[[2]string]int) {
 		if i, ok := deployed[[2]string{w.Namespace, w.Name}]; ok && w.Kind == "Deployment" && (w.Role == skew.WaypointProxy || w.Role == skew.GatewayProxy) {
 			gateway = i
 		}
-		if w.Role != skew.Ambient && !skew.Parse(w.Version).Known() {
+		silent := w.Role != skew.Ambient && !skew.Parse(w.Version).Known()
+		if silent {
 			c.unread += w.Pods
 			w.Version = c.versionOfRevision(w.Revision)
 		}
-		kind := workloadKind{c.labelsIn[w.Namespace], w.Label, w.Revision, w.Version, w.Role, gateway, w.Kind != "Pod"}
+		kind := workloadKind{c.labelsIn[w.Namespace], w.Label, w.Revision, w.Version, w.Role, gateway, silent, w.Kind != "Pod"}
 		i, ok := kinds[kind]
 		if !ok {
 			i = len(c.start.Workloads)
 			kinds[kind] = i
+			c.silent[i] = silent
 			c.start.Workloads, c.workloads = append(c.start.Workloads, w), append(c.workloads, nil)
 			c.deployedFor = append(c.deployedFor, gateway)
 			c.need(w.Namespace)

@@ -100,7 +100,8 @@ func rollsOut(what, namespace, version string) []string {
 	return []string{wait, "kubectl rollout status " + what + " -n " + namespace + " --timeout=15m"}
 }
 
-// waitForGateways is for the proxies that istiod replaces itself.
+// waitForGateways is for the proxies that istiod replaces itself, which takes it a moment: before that, the rollout to wait
+// for is the last one. Where the revision stays what it is, only the image tells.
 func (s *sim) waitForGateways(from, to *skew.Mesh) []string {
 	var list []string
 	for i, w := range to.Workloads {
@@ -112,11 +113,24 @@ func (s *sim) waitForGateways(from, to *skew.Mesh) []string {
 			if was.Revision != w.Revision {
 				list = append(list, "kubectl wait --for=jsonpath='{.spec.template.metadata.annotations.istio\\.io/rev}'="+w.Revision+
 					" deployment/"+one.Name+" -n "+one.Namespace+" --timeout=5m")
+			} else if !s.silent[i] {
+				list = append(list, "until kubectl get deployment/"+one.Name+" -n "+one.Namespace+
+					" -o jsonpath='{.spec.template.spec.containers[*].image}' | grep -qE ':"+tagPattern(w.Version)+"'; do sleep 1; done")
 			}
 			list = append(list, rolledOut([]skew.Workload{one})...)
 		}
 	}
 	return list
+}
+
+// tagPattern matches the tag of an image of a version, of whatever variant.
+func tagPattern(version string) string {
+	v := skew.Parse(version)
+	text, end := v.String(), `([^0-9]|$)`
+	if v.Alias() {
+		text, end = v.Minor(), `\.`
+	}
+	return strings.ReplaceAll(strings.TrimPrefix(text, "v"), ".", `\.`) + end
 }
 
 // doneWhen are the commands that end when what the step itself does is done.

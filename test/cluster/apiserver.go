@@ -15,8 +15,9 @@ import (
 
 const (
 	loopback = "127.0.0.1"
-	// startLimit is how long a component may take to become ready. It takes 3 seconds on an idle machine.
-	startLimit = 90 * time.Second
+	// startLimit is how long a component may take to become ready. It takes 3 seconds on an idle machine, and minutes on one
+	// that has many times more to do than it can.
+	startLimit = 5 * time.Minute
 	// probeLimit bounds one readiness probe, so that one that hangs does not use up startLimit.
 	probeLimit = 5 * time.Second
 	// The API server's port is taken from below the ephemeral ranges of Linux (32768) and macOS (49152). From those
