@@ -72,6 +72,7 @@ func readUpgrade(t *testing.T, c *cluster.Cluster) {
 		}
 		for _, want := range []string{
 			"error: UnknownRevisionLabel: Namespace typo has istio.io/rev=prdo",
+			"warning: WaypointPolicy: Traffic bypasses AuthorizationPolicy shop/cart",
 			"tag/prod   Istio/default   default-v1-30-3   v1.30.3   Following   1/2       1",
 			"restart/shop   1           1      default-v1-29-6 v1.29.6   default-v1-30-3 v1.30.3   TagMoved",
 			"kubectl rollout restart deployment -n shop cart",
@@ -166,12 +167,12 @@ func watchUpgrade(t *testing.T, c *cluster.Cluster) {
 	if _, err := client.CoreV1().Namespaces().Patch(t.Context(), "typo", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	w.shows(t, "2 workloads (2 pods): nothing is wrong.")
+	w.shows(t, "2 workloads (2 pods): 1 warning.")
 	restarted("pay-6f-a")
 	if err := client.CoreV1().Pods("shop").Delete(t.Context(), "cart-5d-a2", metav1.DeleteOptions{GracePeriodSeconds: new(int64)}); err != nil {
 		t.Fatal(err)
 	}
-	w.shows(t, "1 workload (1 pod): nothing is wrong.")
+	w.shows(t, "1 workload (1 pod): 1 warning.")
 
 	w.cancel()
 	if err := <-w.done; err != nil {

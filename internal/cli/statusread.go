@@ -97,7 +97,7 @@ func (r clusterRead) with(pods *status.Inventory) *sight {
 	set := r.set
 	parts, seen := pods.Parts(), set.SkewMesh()
 	parts.Istios, parts.Namespaces = seen.Istios, seen.Namespaces
-	parts.Gateways, parts.GatewayClasses = seen.Gateways, seen.GatewayClasses
+	parts.Gateways, parts.GatewayClasses, parts.Attachments = seen.Gateways, seen.GatewayClasses, seen.Attachments
 	parts.Consumers = append(parts.Consumers, seen.Consumers...)
 	// What plain Istio has was made of its webhooks and Deployments, and is made of them again.
 	parts.Revisions = slices.DeleteFunc(slices.Clone(seen.Revisions), func(r skew.Revision) bool {
