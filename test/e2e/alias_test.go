@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/revision-router/revision-router/routing/skew"
+	"github.com/revision-router/revision-router/test/sail"
 )
 
 // An alias moves with the operator, and nobody writes the Istio.
@@ -19,8 +20,20 @@ func TestProcedureAlias(t *testing.T) {
 			s.sidecars("bookinfo", "default", "v1.29.6")
 		})
 		w.router("pods say the release, not the alias", func(s *step) { s.recorded("bookinfo", "default", "v1.29.6") })
-		w.works("the operator is updated", func(s *step) {
+		w.works("interrupted: the operator is updated, and the new release does not start", func(s *step) {
+			w.breakDown(sail.Istiod, "v1.29.7")
 			w.operator.SetVersion("v1.29-latest", "v1.29.7")
+			s.sh(`kubectl wait --for=jsonpath='{.metadata.labels.app\.kubernetes\.io/version}'=1.29.7 deployment/istiod -n istio-system --timeout=1m`)
+			s.sh(`kubectl wait --for=jsonpath='{.status.updatedReplicas}'=1 deployment/istiod -n istio-system --timeout=1m`)
+		})
+		w.works("rolled back half way: the release before is named", func(s *step) {
+			s.sh(`kubectl patch istio default --type=merge -p '{"spec":{"version":"v1.29.6"}}'`)
+			s.settle()
+			s.sidecars("bookinfo", "default", "v1.29.6")
+		})
+		w.works("resumed: the operator is repaired", func(s *step) {
+			w.repair(sail.Istiod, "v1.29.7")
+			s.sh(`kubectl patch istio default --type=merge -p '{"spec":{"version":"v1.29-latest"}}'`)
 			s.do("alias/moved")
 			s.sh(`kubectl wait --for=jsonpath='{.metadata.labels.app\.kubernetes\.io/version}'=1.29.7 deployment/istiod -n istio-system --timeout=1m`)
 			s.sh("kubectl rollout status deployment/istiod -n istio-system --timeout=1m")

@@ -48,11 +48,27 @@ func TestProcedureLayer7(t *testing.T) {
 			s.warnedBy("l7/wrong-kind", skew.WaypointPolicy)
 			s.do("waypoint/create")
 		})
-		w.works("the update", func(s *step) {
+		w.works("interrupted: the control plane alone is updated", func(s *step) {
 			s.do("ambient/istio")
+			s.notBypassed()
+		})
+		w.router("interrupted: a Service opts out, with a router that starts now", func(s *step) {
+			s.restartRouter()
+			s.warnedBy("l7/opt-out", skew.WaypointPolicy)
+			s.do("l7/opt-in")
+		})
+		w.works("resumed", func(s *step) {
 			s.do("ambient/cni")
 			s.do("ambient/ztunnel")
 			s.runs("bookinfo", waypointPod, "v1.29.6")
+			s.notBypassed()
+		})
+		w.works("rolled back", func(s *step) {
+			s.do("waypoint/pin")
+			s.sh(strings.ReplaceAll(s.block("waypoint/pin").Commands, "-n bookinfo", "-n shop")) // it has one, too
+			s.do("ambient/undo")
+			s.do("waypoint/unpin")
+			s.runs("bookinfo", waypointPod, "v1.28.5")
 			s.notBypassed()
 		})
 	})

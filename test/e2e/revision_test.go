@@ -80,6 +80,10 @@ func (w *world) revisionMoved() {
 	})
 	w.router("pods say the new revision", func(s *step) { s.recorded("bookinfo", newRevision, newVersion) })
 	w.router("rolled back too late", func(s *step) { s.refused("revision/back", skew.UnknownRevisionLabel) })
+	w.router("two minors at once, healed by what is said", func(s *step) {
+		s.healCommand(`kubectl patch istio default --type=merge -p '{"spec":{"version":"v1.32.0"}}'`, skew.SingletonSqueeze)
+		s.sidecars("bookinfo", "default-v1-31-1", "v1.31.1")
+	})
 }
 
 // labelled moves the namespace to a revision, and waits until the API server knows.

@@ -30,8 +30,12 @@ func TestProcedureSharedWaypoint(t *testing.T) {
 		})
 		w.router("the waypoint is closed", func(s *step) { s.refused("shared/close", skew.WaypointMissing) })
 		w.router("its namespace is deleted", func(s *step) { s.refused("shared/delete", skew.WaypointInUseDelete) })
-		w.works("the update", func(s *step) {
-			s.do("ambient/istio")
+		w.works("interrupted: the control plane alone is updated", func(s *step) { s.do("ambient/istio") })
+		w.router("interrupted: the waypoint stays open, for a router that starts now, too", func(s *step) {
+			s.restartRouter()
+			s.refused("shared/close", skew.WaypointMissing)
+		})
+		w.works("resumed", func(s *step) {
 			s.do("ambient/cni")
 			s.do("ambient/ztunnel")
 			s.runs("foo", "gateway.networking.k8s.io/gateway-name=waypoint-foo", "v1.29.6")

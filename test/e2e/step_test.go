@@ -227,6 +227,7 @@ func (s *step) healAfter(out string, block guide.Step) {
 // follow carries out a command of a refusal, and waits for what it began.
 func (s *step) follow(command string) {
 	s.Helper()
+	command = s.withPatch(command)
 	for _, one := range s.forEachNode(command) {
 		s.sh(one)
 	}
@@ -234,6 +235,16 @@ func (s *step) follow(command string) {
 		s.sh("kubectl rollout status " + restarted[1] + " -n " + restarted[2] + " --timeout=2m")
 	}
 	s.settle()
+}
+
+// withPatch names the patch release, where a message leaves that to the user: the one that the operator knows.
+func (s *step) withPatch(command string) string {
+	minor := regexp.MustCompile(`v(\d+)[.-](\d+)[.-]<patch>`).FindStringSubmatch(command)
+	if minor == nil {
+		return command
+	}
+	latest := s.procedure.versions["v"+minor[1]+"."+minor[2]+"-latest"]
+	return strings.ReplaceAll(command, "<patch>", latest[strings.LastIndex(latest, ".")+1:])
 }
 
 // forEachNode is a command for every node, where it is for a node that the user names.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/revision-router/revision-router/routing/skew"
+	"github.com/revision-router/revision-router/test/sail"
 )
 
 // A waypoint follows its control plane by itself, unless something holds it; then the control plane waits for it.
@@ -17,7 +18,14 @@ func TestProcedureWaypointsInPlace(t *testing.T) {
 			s.runs("bookinfo", waypointPod, "v1.28.5")
 		})
 		w.router("a misspelt waypoint", func(s *step) { s.refused("waypoint/typo", skew.WaypointMissing) })
-		w.works("it follows its control plane", func(s *step) {
+		w.works("interrupted: the control plane is new, and the new waypoint does not start", func(s *step) {
+			w.breakDown(sail.Waypoint, "v1.29.6")
+			s.do("ambient/istio")
+			s.sh(`kubectl wait --for=jsonpath='{.status.updatedReplicas}'=1 deployment/waypoint -n bookinfo --timeout=1m`)
+		})
+		w.router("interrupted: the next minor version waits", func(s *step) { s.refused("waypoint/too-far", skew.DataPlaneBehind) })
+		w.works("resumed: it follows its control plane", func(s *step) {
+			w.repair(sail.Waypoint, "v1.29.6")
 			s.do("ambient/istio")
 			s.shown("waypoint/look")
 			s.runs("bookinfo", waypointPod, "v1.29.6")

@@ -14,6 +14,7 @@ import (
 func TestProcedureZTunnel(t *testing.T) {
 	run(t, procedure{name: "3.7 ZTunnel lifecycle", mode: guard, versions: latest()}, func(w *world) {
 		w.ambientMesh()
+		w.router("a misspelt version", func(s *step) { s.refused("ambient/typo", skew.ZTunnelSkew) })
 		w.works("the control plane and IstioCNI", func(s *step) {
 			s.do("ambient/istio")
 			s.do("ambient/cni")

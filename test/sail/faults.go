@@ -7,9 +7,10 @@ type Component string
 
 // The components that can break.
 const (
-	Istiod  Component = "istiod"
-	CNI     Component = cniName
-	ZTunnel Component = zTunnelName
+	Istiod   Component = "istiod"
+	CNI      Component = cniName
+	ZTunnel  Component = zTunnelName
+	Waypoint Component = "waypoint" // as every Gateway that an istiod deploys at its own version
 )
 
 // fault is one component at one version.

@@ -152,12 +152,13 @@ func (o *Operator) deployGateway(ctx context.Context, i istiod, gateway *object)
 	labels := map[string]string{labelGateway: gateway.GetName(), labelGatewayClass: class}
 	maps.Copy(labels, infrastructure(gateway, "labels"))
 	proxy := gateway.GetAnnotations()[proxyImage]
+	var faults map[string]string
 	if !strings.Contains(proxy, "/") {
-		proxy = image("proxyv2", i.version, i.distroless)
+		proxy, faults = image("proxyv2", i.version, i.distroless), o.faultsOf(Waypoint, i.version)
 	}
 	owner := *metav1.NewControllerRef(gateway, gateway.GroupVersionKind())
 	for _, r := range gatewayObjects(gatewaySpec{
-		gateway: gateway, name: name, labels: labels, managed: managed, image: proxy, revision: i.revision,
+		gateway: gateway, name: name, labels: labels, managed: managed, image: proxy, revision: i.revision, faults: faults,
 	}) {
 		r.object.SetOwnerReferences([]metav1.OwnerReference{owner})
 		options := metav1.ApplyOptions{FieldManager: "istio.io/gateway-controller", Force: true}
@@ -212,7 +213,7 @@ func infrastructure(gateway *object, field string) map[string]string {
 type gatewaySpec struct {
 	gateway                        *object
 	name, managed, image, revision string
-	labels                         map[string]string
+	labels, faults                 map[string]string
 }
 
 func gatewayObjects(g gatewaySpec) []rendered {
@@ -223,6 +224,7 @@ func gatewayObjects(g gatewaySpec) []rendered {
 	podLabels[routing.LabelInject], podLabels["istio.io/dataplane-mode"] = "false", "none"
 	annotations := map[string]string{routing.LabelRevision: g.revision}
 	maps.Copy(annotations, infrastructure(g.gateway, "annotations"))
+	maps.Copy(annotations, g.faults)
 	selector := map[string]string{labelGateway: g.gateway.GetName()}
 	ports := []corev1.ServicePort{{Name: "status-port", Port: 15021, TargetPort: intstr.FromInt32(15021), Protocol: corev1.ProtocolTCP}}
 	listeners, _, _ := unstructured.NestedSlice(g.gateway.Object, "spec", "listeners")
