@@ -33,7 +33,7 @@ test: ## Run every test: unit, oracle, and the handlers on a real kube-apiserver
 .PHONY: e2e
 e2e: ## Carry out the procedures of the update guide end to end, and more; with ROUTER=off without the router, to see them fail
 	go run ./test/prepare --workloads
-	ROUTER=$(ROUTER) go test -count=1 -v -timeout 40m -tags=e2e $(if $(filter off,$(ROUTER)),-run '^TestProcedure',$(if $(RUN),-run '$(RUN)')) ./test/e2e
+	ROUTER=$(ROUTER) go test -count=1 -v -timeout 60m -parallel 4 -tags=e2e $(if $(filter off,$(ROUTER)),-run '^TestProcedure',$(if $(RUN),-run '$(RUN)')) ./test/e2e
 
 .PHONY: e2e-install
 e2e-install: ## Upgrade and uninstall the chart by Helm under a load of pods, and read the Events that people are told by

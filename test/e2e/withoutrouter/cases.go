@@ -17,6 +17,8 @@ const router = "router:_"
 type cases struct {
 	ended      map[string]string
 	procedures []string
+	// said is what each case printed.
+	said map[string]string
 }
 
 // event is what go test -json prints.
@@ -24,7 +26,7 @@ type event struct{ Action, Test, Output string }
 
 // read reads the events of go test -json, and prints how each case ended.
 func read(events io.Reader, out io.Writer) (*cases, error) {
-	c := &cases{ended: map[string]string{}}
+	c := &cases{ended: map[string]string{}, said: map[string]string{}}
 	decoder := json.NewDecoder(events)
 	for {
 		var e event
@@ -34,6 +36,7 @@ func read(events io.Reader, out io.Writer) (*cases, error) {
 			return nil, fmt.Errorf("reading what go test says: %w", err)
 		}
 		procedure, name, isCase := strings.Cut(e.Test, "/")
+		c.said[e.Test] += e.Output
 		if e.Action != "pass" && e.Action != "fail" && e.Action != "skip" || procedure == "" {
 			continue
 		}
@@ -65,6 +68,7 @@ func (c *cases) judge(out io.Writer) error {
 				passed++
 				continue
 			}
+			fmt.Fprintf(out, "%s, which needs no router, said:\n%s\n", name, c.said[name])
 		}
 		wrong = append(wrong, name+": "+action)
 	}

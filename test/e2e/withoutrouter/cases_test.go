@@ -19,6 +19,9 @@ func TestJudge(t *testing.T) {
 		"a case that is skipped": {works + `{"Action":"skip","Test":"TestA/router:_skip"}`, "0 of 1 cases", "TestA/router:_skip: skip"},
 		"one that should pass": {`{"Action":"fail","Test":"TestA/install"}
 {"Action":"fail","Test":"TestA/router:_skip"}`, "0 of 1 others", "TestA/install: fail"},
+		"one that tells why": {`{"Action":"output","Test":"TestA/install","Output":"no such file"}
+{"Action":"fail","Test":"TestA/install"}
+{"Action":"fail","Test":"TestA/router:_skip"}`, "no such file", "TestA/install: fail"},
 		"nothing at all":  {"", "0 procedures", "no case of the router was run"},
 		"no JSON, at all": {"FAIL", "", "reading what go test says"},
 	} {

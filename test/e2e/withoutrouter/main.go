@@ -26,7 +26,7 @@ func main() {
 }
 
 func run(ctx context.Context, flags []string, out io.Writer) error {
-	args := append([]string{"test", "-json", "-count=1", "-tags=e2e", "-run=^TestProcedure", "-timeout=30m"}, flags...)
+	args := append([]string{"test", "-json", "-count=1", "-tags=e2e", "-run=^TestProcedure", "-timeout=60m", "-parallel=4"}, flags...)
 	command := exec.CommandContext(ctx, "go", append(args, "./test/e2e")...) //nolint:gosec // flags of go test are what it takes
 	command.Env = append(os.Environ(), "ROUTER=off")
 	command.Stderr = os.Stderr
