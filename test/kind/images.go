@@ -37,7 +37,7 @@ func (c *Cluster) LoadRouter(ctx context.Context) error {
 
 // Versions are those of Istio's that stand-ins are loaded for.
 func Versions() []string {
-	return []string{"1.27.3", "1.28.5", "1.29.6", "1.30.3", "1.31.1", "1.32.0"}
+	return []string{"1.27.3", "1.28.5", "1.29.6", "1.29.7", "1.30.3", "1.31.1", "1.32.0"}
 }
 
 // istioImages are the images of one version of Istio's.
