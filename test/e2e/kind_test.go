@@ -71,11 +71,15 @@ func startKind(ctx context.Context, p procedure) (_ platform, err error) {
 	return k, nil
 }
 
-func (k *kindPlatform) config() *rest.Config   { return k.cluster.Config() }
-func (k *kindPlatform) kubeconfig() string     { return k.cluster.Kubeconfig() }
-func (k *kindPlatform) binary() string         { return k.cluster.Router() }
-func (k *kindPlatform) image() string          { return kind.AppImage }
-func (k *kindPlatform) operator(*sail.Options) {} // the webhooks lead to Services, and istiods write their CA bundles
+func (k *kindPlatform) config() *rest.Config { return k.cluster.Config() }
+func (k *kindPlatform) kubeconfig() string   { return k.cluster.Kubeconfig() }
+func (k *kindPlatform) binary() string       { return k.cluster.Router() }
+func (k *kindPlatform) image() string        { return kind.AppImage }
+
+// operator: the webhooks lead to Services, and istiods write their CA bundles. The page shows a cluster of two nodes, as the local
+// control plane has; here these are the workers.
+func (k *kindPlatform) operator(o *sail.Options) { o.WorkersOnly = true }
+
 func (k *kindPlatform) started(*sail.Operator) {}
 
 func (k *kindPlatform) install(ctx context.Context, values []string) error {
@@ -97,7 +101,7 @@ func (k *kindPlatform) restart(ctx context.Context) error {
 	if _, err := deployments.Patch(ctx, charts.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		return err
 	}
-	return awaitEvery(ctx, pollRest, patience, func(ctx context.Context) error {
+	return awaitEvery(ctx, pollRest, patience*slowness(), func(ctx context.Context) error {
 		d, err := deployments.Get(ctx, charts.Name, metav1.GetOptions{})
 		if err == nil && !rolledOut(d) {
 			err = fmt.Errorf("Deployment %s has not rolled out", charts.Name)

@@ -72,7 +72,7 @@ func (w *world) restore(before snapshot) {
 	if w.hangs {
 		return
 	}
-	if err := awaitEvery(w.t.Context(), pollRest, patience, w.atRest); err != nil {
+	if err := awaitEvery(w.t.Context(), pollRest, patience*slowness(), w.atRest); err != nil {
 		w.t.Errorf("putting things back: %v", err)
 	}
 }
@@ -109,7 +109,7 @@ func resourceOf(client dynamic.Interface, kind schema.GroupVersionResource, name
 func (w *world) putBack(kind schema.GroupVersionResource, was, is *unstructured.Unstructured) error {
 	client := resourceOf(w.client, kind, was.GetNamespace())
 	if is == nil {
-		return awaitEvery(w.t.Context(), pollRest, patience, func(ctx context.Context) error {
+		return awaitEvery(w.t.Context(), pollRest, patience*slowness(), func(ctx context.Context) error {
 			o := was.DeepCopy()
 			o.SetResourceVersion("")
 			o.SetUID("")
@@ -126,7 +126,7 @@ func (w *world) putBack(kind schema.GroupVersionResource, was, is *unstructured.
 		reflect.DeepEqual(was.Object["spec"], is.Object["spec"]) {
 		return nil
 	}
-	return awaitEvery(w.t.Context(), pollRest, patience, func(ctx context.Context) error {
+	return awaitEvery(w.t.Context(), pollRest, patience*slowness(), func(ctx context.Context) error {
 		o, err := client.Get(ctx, was.GetName(), metav1.GetOptions{})
 		if err != nil {
 			return err

@@ -29,7 +29,7 @@ func (s *step) patience() time.Duration {
 	if routerOff() && strings.HasPrefix(s.name, routerCase) {
 		return 5 * time.Second
 	}
-	return patience
+	return patience * slowness()
 }
 
 // must is that of the case, as both have one.
@@ -72,8 +72,13 @@ func (s *step) do(id string) string {
 	s.Helper()
 	block := s.block(id)
 	var printed string
-	s.until(id+" succeeds", func(ctx context.Context) error {
+	var last error
+	s.until(id+" succeeds", func(ctx context.Context) (wrong error) {
+		defer func() { last = wrong }()
 		out, err := s.shell.run(ctx, block.Commands)
+		if ctx.Err() != nil && last != nil {
+			return last // it was cut short: what was wrong the time before says more
+		}
 		printed = out
 		if err != nil {
 			err = fmt.Errorf("%w\n%s\n%s", err, block.Commands, out)

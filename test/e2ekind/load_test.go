@@ -18,7 +18,7 @@ const (
 	enough = 200
 	// waiting bounds the requests under way, and with them how long each waits on a machine that is slow: what a webhook's
 	// or the API server's own deadline ends would say nothing about the router.
-	waiting = 20
+	waiting = 10
 )
 
 // underLoad creates pods while f changes something, and until the last of them is answered.

@@ -19,6 +19,8 @@ const (
 	routerRepository, routerTag = "revision-router", "kind"
 	// AppImage is that of applications.
 	AppImage = "app:1"
+	// pageImage is the one that docs/upgrade-your-mesh.md creates Deployments of.
+	pageImage = "registry.example/cart:1"
 )
 
 // Router is the path of the program in the router's image, for its other commands.
@@ -37,7 +39,7 @@ func (c *Cluster) LoadRouter(ctx context.Context) error {
 
 // Versions are those of Istio's that stand-ins are loaded for.
 func Versions() []string {
-	return []string{"1.27.3", "1.28.5", "1.29.6", "1.30.3", "1.31.1", "1.32.0"}
+	return []string{"1.27.3", "1.28.5", "1.29.6", "1.29.7", "1.30.3", "1.31.1", "1.32.0"}
 }
 
 // istioImages are the images of one version of Istio's.
@@ -64,7 +66,7 @@ func (c *Cluster) LoadStandIns(ctx context.Context) error {
 	if _, err := run(build); err != nil {
 		return fmt.Errorf("building the stand-ins: %w", err)
 	}
-	all := []string{AppImage}
+	all := []string{AppImage, pageImage}
 	if err := imageOf(ctx, dir, "none", all); err != nil {
 		return err
 	}

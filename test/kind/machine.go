@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/revision-router/revision-router/test/cluster"
@@ -99,6 +100,11 @@ func nodeImage(ctx context.Context, image string) error {
 func lastLine(out []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	line := lines[len(lines)-1]
+	for _, last := range slices.Backward(lines) {
+		if strings.HasPrefix(strings.ToLower(last), "error: ") { // kubeadm's stack follows it
+			return strings.TrimSpace(last)
+		}
+	}
 	if strings.Contains(line, "--help") && len(lines) > 1 { // docker's advice
 		for _, earlier := range lines {
 			if strings.Contains(earlier, ": ") {

@@ -61,6 +61,7 @@ func TestTheLastLineSaysWhatWentWrong(t *testing.T) {
 	cases := map[string]string{
 		"ERROR: failed to create cluster: no such image\n": "ERROR: failed to create cluster: no such image",
 		"one\n  two  \n\n": "two",
+		"ERROR: failed to create\nerror: no answer\nmain.main\n\tmain.go:25\n":                 "error: no answer",
 		"docker: Error response from daemon: no rights.\n\nRun 'docker run --help' for more\n": "docker: Error response from daemon: no rights.",
 	}
 	for out, want := range cases {

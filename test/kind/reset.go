@@ -25,7 +25,7 @@ const (
 // objects of the Sail Operator go whether an operator runs or not, with what belongs to them, and so do all namespaces that
 // are not the cluster's own.
 func (c *Chart) Reset(ctx context.Context) error {
-	if err := c.Uninstall(ctx); err != nil {
+	if err := again(ctx, c.Uninstall); err != nil {
 		return err
 	}
 	client, err := dynamic.NewForConfig(c.cluster.config)
@@ -48,19 +48,34 @@ func (c *Chart) Reset(ctx context.Context) error {
 	return nil
 }
 
+// again tries until it works. The cluster may be so busy with what is going that its API server does not answer, or starts again.
+func again(ctx context.Context, do func(context.Context) error) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, resetInterval, resetLimit, true, func(ctx context.Context) (bool, error) {
+		err := do(ctx)
+		if err != nil && (ctx.Err() == nil || last == nil) { // what is cut short says less than what went wrong before
+			last = err
+		}
+		return err == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", err, last)
+	}
+	return nil
+}
+
 // removeAll deletes objects, without waiting for whoever has put a finalizer on them, and waits until they are gone. A kind that
 // is not served has none.
 func removeAll(ctx context.Context, kind dynamic.NamespaceableResourceInterface, which func(name string) bool) error {
-	var left []string
-	err := wait.PollUntilContextTimeout(ctx, resetInterval, resetLimit, true, func(ctx context.Context) (bool, error) {
+	return again(ctx, func(ctx context.Context) error {
 		list, err := kind.List(ctx, metav1.ListOptions{})
 		if apierrors.IsNotFound(err) {
-			return true, nil
+			return nil
 		}
 		if err != nil {
-			return false, err
+			return err
 		}
-		left = left[:0]
+		var left []string
 		for i := range list.Items {
 			item := &list.Items[i]
 			if !which(item.GetName()) {
@@ -68,15 +83,14 @@ func removeAll(ctx context.Context, kind dynamic.NamespaceableResourceInterface,
 			}
 			left = append(left, item.GetName())
 			if err := remove(ctx, kind, item.GetName(), len(item.GetFinalizers()) > 0); err != nil {
-				return false, err
+				return err
 			}
 		}
-		return len(left) == 0, nil
+		if len(left) > 0 {
+			return fmt.Errorf("%s are still there", strings.Join(left, ", "))
+		}
+		return nil
 	})
-	if err != nil && len(left) > 0 {
-		return fmt.Errorf("%s are still there: %w", strings.Join(left, ", "), err)
-	}
-	return err
 }
 
 func remove(ctx context.Context, kind dynamic.ResourceInterface, name string, finalizers bool) error {

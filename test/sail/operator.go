@@ -47,6 +47,8 @@ type Options struct {
 	// Inject is how the API server reaches the injector of a revision. The CA bundle is left out until istiod is ready:
 	// istiod writes it itself.
 	Inject func(revision, version string) admissionregistrationv1.WebhookClientConfig
+	// WorkersOnly keeps the pods of IstioCNI and ZTunnel, which tolerate every taint, from nodes of the control plane.
+	WorkersOnly bool
 	// Races is how chance goes at first; see [Operator.SetRaces].
 	Races Races
 	// Log gets the errors of reconciliations. Nil discards them; the objects' conditions hold them, too.

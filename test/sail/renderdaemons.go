@@ -23,7 +23,7 @@ func (o *Operator) cniChart(cni *object, version string) []rendered {
 		"k8s-app": cniName, routing.LabelRevision: routing.DefaultRevision, "operator.istio.io/component": "Cni", "release": r.name,
 	})
 	podLabels := r.labels(map[string]string{"k8s-app": cniName, "istio.io/dataplane-mode": "none", routing.LabelInject: "false"})
-	return daemonChart(daemonSpec{
+	return o.daemonChart(daemonSpec{
 		metadata: meta(namespace, cniName, labels), account: "istio-cni", podLabels: podLabels,
 		selector:    map[string]string{"k8s-app": cniName},
 		annotations: textMap(cni, "spec", "values", "cni", "podAnnotations"), faults: o.faultsOf(CNI, version),
@@ -45,7 +45,7 @@ func (o *Operator) zTunnelChart(ztunnel, revision *object, version string) []ren
 		address = istiodName(revision) + "." + namespaceOf(revision) + ".svc:15012"
 	}
 	grace := number(ztunnel, 30, "spec", "values", "ztunnel", "terminationGracePeriodSeconds")
-	return daemonChart(daemonSpec{
+	return o.daemonChart(daemonSpec{
 		metadata: meta(namespace, zTunnelName, r.labels(nil)), account: zTunnelName, podLabels: podLabels,
 		selector:    map[string]string{"app": zTunnelName},
 		annotations: textMap(ztunnel, "spec", "values", "ztunnel", "podAnnotations"), faults: o.faultsOf(ZTunnel, version),
@@ -68,13 +68,20 @@ type daemonSpec struct {
 	container           corev1.Container
 }
 
-func daemonChart(d daemonSpec) []rendered {
+func (o *Operator) daemonChart(d daemonSpec) []rendered {
 	delete(d.podLabels, "managed-by")
 	annotations := map[string]string{"prometheus.io/scrape": "true", routing.LabelInject: "false"}
 	maps.Copy(annotations, d.annotations)
 	maps.Copy(annotations, d.faults)
 	if d.strategy == "" {
 		d.strategy = appsv1.RollingUpdateDaemonSetStrategyType
+	}
+	var affinity *corev1.Affinity
+	if o.options.WorkersOnly {
+		worker := corev1.NodeSelectorRequirement{Key: "node-role.kubernetes.io/control-plane", Operator: corev1.NodeSelectorOpDoesNotExist}
+		affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+			NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{worker}}},
+		}}}
 	}
 	return []rendered{
 		render(accounts, corev1.SchemeGroupVersion.WithKind("ServiceAccount"),
@@ -87,7 +94,7 @@ func daemonChart(d daemonSpec) []rendered {
 				Template: corev1.PodTemplateSpec{
 					ObjectMeta: metav1.ObjectMeta{Labels: d.podLabels, Annotations: annotations},
 					Spec: corev1.PodSpec{
-						ServiceAccountName: d.account, Containers: []corev1.Container{d.container},
+						ServiceAccountName: d.account, Containers: []corev1.Container{d.container}, Affinity: affinity,
 						TerminationGracePeriodSeconds: d.grace, PriorityClassName: "system-node-critical",
 						Tolerations: []corev1.Toleration{
 							{Effect: corev1.TaintEffectNoSchedule, Operator: corev1.TolerationOpExists},

@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -69,6 +70,9 @@ type runner struct {
 }
 
 func (r *runner) run(ctx context.Context, check bool) error {
+	if r.only != "" && !slices.ContainsFunc(suites(), func(s suite) bool { return s.name == r.only }) {
+		return fmt.Errorf("there is no suite %q: %s", r.only, names(suites()))
+	}
 	machine, err := kind.Find(ctx)
 	if err != nil || check {
 		return err
@@ -99,6 +103,14 @@ func (r *runner) run(ctx context.Context, check bool) error {
 		return err
 	}
 	return errors.Join(err, r.timed("delete the cluster", func() error { return cluster.Delete(ctx) }))
+}
+
+func names(all []suite) string {
+	list := make([]string, len(all))
+	for i, s := range all {
+		list[i] = s.name
+	}
+	return strings.Join(list, ", ")
 }
 
 // prepare builds and loads what the suites need.
