@@ -42,7 +42,8 @@ With --filename the mesh is read from files and no cluster is needed; without, t
 kubeconfig context is read. Nothing is ever written.
 
 The exit code is 0 if there is a plan, 1 if there is none, and 2 if the command line is wrong or something cannot
-be read. -o json is documented in docs/spec.md. The commands are for bash.`
+be read. -o json is documented in docs/spec.md. The commands are for bash. On a terminal the cells of the table are
+broken into lines where it is wider than the screen, or than COLUMNS.`
 
 const planExample = `  # From what the current cluster has
   router plan --to v1.30.3

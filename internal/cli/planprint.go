@@ -98,13 +98,12 @@ func (p *planPrinter) table() error {
 	}
 	if len(p.plan.Steps) > 0 {
 		fmt.Fprintln(p.out)
-		w := newTable(p.out)
-		fmt.Fprintln(w, "STEP\tOBJECT\tFROM\tTO")
+		var rows [][]string
 		for i := range p.plan.Steps {
 			s := &p.plan.Steps[i]
-			fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", s.Order, cell(s.Object), cell(s.From), cell(s.To))
+			rows = append(rows, []string{strconv.Itoa(s.Order), cell(s.Object), cell(s.From), cell(s.To)})
 		}
-		if err := w.Flush(); err != nil {
+		if err := writeColumns(p.out, []string{"STEP", "OBJECT", "FROM", "TO"}, rows, p.screen.columns); err != nil {
 			return err
 		}
 	}

@@ -41,7 +41,8 @@ take pods, which of them a tag leads to and why, how far the rollouts of tags ha
 are in the way.
 
 -o html writes one page that needs nothing else, to be kept with a change request. -o json and -o yaml are
-documented in docs/spec.md. NO_COLOR is respected.
+documented in docs/spec.md. On a terminal, colours go by NO_COLOR, and cells are broken into lines where a table is
+wider than the screen, or than COLUMNS, but for -o wide.
 
 The exit code is 0 if nothing is wrong, 1 if there is an error, such as skew or a label that leads nowhere (a
 warning or a restart to be done is none), and 2 if the command line is wrong or something cannot be read.`

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 
 	"golang.org/x/term"
 	"sigs.k8s.io/yaml"
@@ -35,6 +36,8 @@ type screen struct {
 	terminal bool
 	colour   bool
 	width    int
+	// columns is how wide a table may get; 0 where nobody looks at it, and a program may read it.
+	columns int
 }
 
 const (
@@ -43,7 +46,8 @@ const (
 	minWidth, maxWidth = 60, 160
 )
 
-// screenOf looks at the output. NO_COLOR: https://no-color.org.
+// screenOf looks at the output. NO_COLOR: https://no-color.org. COLUMNS is for a terminal that does not tell its width, or
+// tells too much.
 func screenOf(out io.Writer) screen {
 	s := screen{width: defaultWidth}
 	file, ok := out.(*os.File)
@@ -53,7 +57,13 @@ func screenOf(out io.Writer) screen {
 	s.terminal = true
 	s.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	if width, _, err := term.GetSize(int(file.Fd())); err == nil {
-		s.width = min(max(width, minWidth), maxWidth)
+		s.columns = width
+	}
+	if width, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && width > 0 {
+		s.columns = width
+	}
+	if s.columns > 0 {
+		s.width = min(max(s.columns, minWidth), maxWidth)
 	}
 	return s
 }

@@ -127,17 +127,19 @@ func (t *statusTables) commands() {
 }
 
 func (t *statusTables) table(header []string, rows [][]string) error {
-	w := newTable(t.out)
-	if t.headers {
-		fmt.Fprintln(w, strings.Join(header, "\t"))
+	limit := t.screen.columns
+	if t.wide {
+		limit = 0
+	}
+	if !t.headers {
+		header = nil
 	}
 	for _, row := range rows {
 		for i := range row {
 			row[i] = cell(row[i])
 		}
-		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
-	return w.Flush()
+	return writeColumns(t.out, header, rows, limit)
 }
 
 const (

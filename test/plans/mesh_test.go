@@ -1,6 +1,4 @@
-//go:build plans
-
-package guide
+package plans
 
 import (
 	"fmt"
@@ -73,7 +71,7 @@ func (w *world) create(r row) {
 		apply(component("ZTunnel", "ztunnel", r.from, profile, `,"targetRef":{"kind":"Istio","name":"default"}`))
 		ready += " ztunnel/default"
 	}
-	w.bash("kubectl wait --for=create " + ready + " --timeout=1m; kubectl wait --for=condition=Ready " + ready + " --timeout=1m")
+	w.bash("kubectl wait --for=create " + ready + " --timeout=10m; kubectl wait --for=condition=Ready " + ready + " --timeout=10m")
 	if strings.Contains(strings.Join(r.objects, ""), `"other-system"`) {
 		w.bash("kubectl create namespace other-system")
 	}
@@ -115,9 +113,9 @@ kubectl label namespace store istio.io/use-waypoint=waypoint istio.io/use-waypoi
 		}
 	}
 	if len(r.gateways) > 0 {
-		w.bash("kubectl wait --for=condition=Programmed gateways --all -A --timeout=1m")
+		w.bash("kubectl wait --for=condition=Programmed gateways --all -A --timeout=10m")
 	}
-	w.bash("kubectl wait --for=condition=Available deployments --all -A --timeout=1m")
+	w.bash("kubectl wait --for=condition=Available deployments --all -A --timeout=10m")
 }
 
 // deployInjected runs two workloads in a namespace once the API server has their pods injected, and in bookinfo a
@@ -151,6 +149,6 @@ func (w *world) deployInjected(namespace, labels, pods string) {
 		w.bash("kubectl create -f - <<< '" + m + "'")
 	}
 	for _, what := range strings.Fields(waits) {
-		w.bash("kubectl rollout status " + what + " -n " + namespace + " --timeout=1m")
+		w.bash("kubectl rollout status " + what + " -n " + namespace + " --timeout=10m")
 	}
 }

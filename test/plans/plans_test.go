@@ -1,9 +1,8 @@
-//go:build plans
-
-// Package guide runs what router plan prints: every command, by bash and kubectl, against a real API server that asks
+// Package plans runs what router plan prints: every command, by bash and kubectl, against a real API server that asks
 // the router's webhooks, with a stand-in for the Sail Operator. Nothing is refused on the way, no pod is without the
-// sidecar that its labels ask for, and the mesh ends at the version.
-package guide
+// sidecar that its labels ask for, and the mesh ends at the version. A few rows run with all tests, those of the update
+// guide with the build tag plans.
+package plans
 
 import (
 	"fmt"
@@ -29,9 +28,7 @@ func TestMain(m *testing.M) {
 
 const offered = "v1.24.3,v1.24.4,v1.25.5,v1.26.8,v1.27.9,v1.28.5,v1.29.6,v1.30.3"
 
-// Each row has a cluster of its own. Two at a time: most of the time they wait for something.
-func TestPlansOfTheUpdateGuide(t *testing.T) { runRows(t, guideRows()) }
-
+// atATime: each row has a cluster of its own, and waits for something most of the time.
 const atATime = 2
 
 func runRows(t *testing.T, rows map[string]row) {
@@ -71,9 +68,11 @@ func (x *witness) follow(r row, args []string) {
 			continue
 		}
 		step := p.Steps[0]
+		w.t.Logf("%d steps left: %s from %s to %s", len(p.Steps), step.Object, step.From, step.To)
 		if kind := kindOf(step); r.undo && !undone[kind] {
 			undone[kind] = true
 			x.thereAndBack(step)
+			x.lookAt("taking back " + step.Object)
 			p = w.plan(args...)
 			continue
 		}
@@ -83,6 +82,7 @@ func (x *witness) follow(r row, args []string) {
 			continue
 		}
 		w.bash(step.WaitFor)
+		x.lookAt(step.Object)
 		next := w.plan(args...)
 		if diff := cmp.Diff(commands(p)[1:], commands(next)); diff != "" || next.WaitFirst != "" {
 			w.t.Fatalf("after %s the plan is another one (-first +now), which waits for %q:\n%s", step.Object, next.WaitFirst, diff)

@@ -1,8 +1,9 @@
-//go:build plans
+package plans
 
-package guide
-
-import "time"
+import (
+	"testing"
+	"time"
+)
 
 // row is a mesh and what a plan has to make of it. In its texts REV stands for the revision that the mesh begins with.
 type row struct {
@@ -29,34 +30,20 @@ type row struct {
 
 const (
 	byRevision = "istio.io/rev=REV"
-	injection  = "istio-injection=enabled"
 	grace      = time.Second // until the operator deletes a revision that nothing uses
 )
 
-// guideRows are procedures of the update guide.
-func guideRows() map[string]row {
-	return map[string]row{
-		"2.2.3 and 4.1.1: in place by a patch, with IstioCNI": {
-			strategy: "InPlace", from: "v1.24.3", to: "v1.24.4", cni: true, labels: injection, steps: 3, revision: "default", undo: true,
+// TestPrintedCommands has a row for each strategy, and one with the components of ambient mode.
+func TestPrintedCommands(t *testing.T) {
+	runRows(t, map[string]row{
+		"in place, through a minor": {
+			strategy: "InPlace", from: "v1.28.5", to: "v1.30.3", cni: true, labels: byRevision, steps: 6, revision: "default",
 		},
-		"2.2.3: in place by a minor": {
-			strategy: "InPlace", from: "v1.29.6", to: "v1.30.3", labels: byRevision, steps: 2, revision: "default", stray: true,
+		"a second revision": {
+			strategy: "RevisionBased", from: "v1.29.6", to: "v1.30.3", cni: true, labels: byRevision, steps: 4, revision: "default-v1-30-3",
 		},
-		"2.3.3: a second revision and new labels": {
-			strategy: "RevisionBased", from: "v1.24.3", to: "v1.24.4", cni: true, labels: byRevision, steps: 4,
-			revision: "default-v1-24-4", undo: true,
+		"ambient, in place by a minor": {
+			strategy: "InPlace", from: "v1.29.6", to: "v1.30.3", ambient: true, labels: byRevision, steps: 4, revision: "default",
 		},
-		"2.3.5: a second revision and a tag that follows": {
-			strategy: "RevisionBased", from: "v1.24.3", to: "v1.24.4", cni: true, labels: injection,
-			objects: []string{tag("default", "Istio", "default")}, steps: 3, revision: "default-v1-24-4", stray: true,
-		},
-		"3.3: ambient with a second revision, and waypoints that name theirs": {
-			strategy: "RevisionBased", from: "v1.29.6", to: "v1.30.3", ambient: true,
-			gateways: []string{waypoint("shop", "REV"), ingress("REV")}, steps: 5, revision: "default-v1-30-3", undo: true,
-		},
-		"3.7.2: ZTunnel node by node": {
-			strategy: "InPlace", from: "v1.29.6", to: "v1.30.3", ambient: true, labels: injection, args: []string{"--drain", "ondelete"},
-			steps: 6, revision: "default", undo: true,
-		},
-	}
+	})
 }

@@ -1,6 +1,4 @@
-//go:build plans
-
-package guide
+package plans
 
 import (
 	"fmt"
