@@ -15,10 +15,12 @@ import (
 	"k8s.io/client-go/dynamic"
 )
 
-// written are the kinds that users write, in the order in which they are put back: what refers to others comes later.
+// written are the kinds that users write, in the order in which they are put back: what refers to others comes later. The
+// operator writes the IstioRevisions, but only those that are active: one that is still used would not come back by itself.
 func written() []schema.GroupVersionResource {
 	return []schema.GroupVersionResource{
-		{Version: "v1", Resource: "namespaces"}, sailKind("istios"), sailKind("istiorevisiontags"), sailKind("istiocnis"), sailKind("ztunnels"),
+		{Version: "v1", Resource: "namespaces"}, sailKind("istios"), revisions(), sailKind("istiorevisiontags"), sailKind("istiocnis"),
+		sailKind("ztunnels"),
 		{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "gateways"},
 		{Version: "v1", Resource: "services"},
 		{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes"},
@@ -26,6 +28,8 @@ func written() []schema.GroupVersionResource {
 		{Group: "apps", Version: "v1", Resource: "deployments"},
 	}
 }
+
+func revisions() schema.GroupVersionResource { return sailKind("istiorevisions") }
 
 func sailKind(plural string) schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: "sailoperator.io", Version: "v1", Resource: plural}
@@ -42,7 +46,8 @@ func (w *world) snapshot() snapshot {
 		w.must(err)
 		taken[kind] = map[string]*unstructured.Unstructured{}
 		for i := range list.Items {
-			if o := &list.Items[i]; len(o.GetOwnerReferences()) == 0 && o.GetDeletionTimestamp() == nil {
+			o := &list.Items[i]
+			if (len(o.GetOwnerReferences()) == 0 || kind == revisions()) && o.GetDeletionTimestamp() == nil {
 				taken[kind][o.GetNamespace()+"/"+o.GetName()] = o
 			}
 		}
@@ -55,6 +60,10 @@ func (w *world) restore(before snapshot) {
 	w.t.Helper()
 	after := w.snapshot()
 	for _, kind := range written() {
+		if kind == revisions() {
+			w.revisionsBack(before[kind])
+			continue
+		}
 		for key, o := range before[kind] {
 			if err := w.putBack(kind, o, after[kind][key]); err != nil {
 				w.t.Errorf("putting %s %s back: %v", kind.Resource, key, err)
@@ -68,6 +77,9 @@ func (w *world) restore(before snapshot) {
 				w.t.Errorf("deleting %s %s: %v", kind.Resource, key, err)
 			}
 		}
+		if kind.Resource == "namespaces" {
+			after = w.snapshot() // what was in one that was ending may have been there a moment ago
+		}
 	}
 	if w.hangs {
 		return
@@ -75,6 +87,57 @@ func (w *world) restore(before snapshot) {
 	if err := awaitEvery(w.t.Context(), pollRest, patience*slowness(), w.atRest); err != nil {
 		w.t.Errorf("putting things back: %v", err)
 	}
+}
+
+// revisionsBack creates the revisions that were deleted. Those that have come since the operator deletes by itself.
+func (w *world) revisionsBack(were map[string]*unstructured.Unstructured) {
+	w.t.Helper()
+	client := w.client.Resource(revisions())
+	for _, was := range were {
+		err := awaitEvery(w.t.Context(), pollRest, patience, func(ctx context.Context) error {
+			is, err := client.Get(ctx, was.GetName(), metav1.GetOptions{})
+			switch {
+			case err == nil && is.GetDeletionTimestamp() != nil:
+				return errors.New("it is still being deleted")
+			case err == nil && !w.hangs && healthy(was) && !healthy(is):
+				return errors.New("it is not healthy again")
+			case err == nil:
+				return nil
+			case !apierrors.IsNotFound(err):
+				return err
+			}
+			owners := was.GetOwnerReferences()
+			for i := range owners {
+				istio, err := w.client.Resource(sailKind("istios")).Get(ctx, owners[i].Name, metav1.GetOptions{})
+				if err != nil {
+					return err
+				}
+				owners[i].UID = istio.GetUID() // which may be another by now
+			}
+			o := fresh(was)
+			o.SetOwnerReferences(owners)
+			_, err = client.Create(ctx, o, metav1.CreateOptions{})
+			return err
+		})
+		if err != nil {
+			w.t.Errorf("putting revision %s back: %v", was.GetName(), err)
+		}
+	}
+}
+
+func healthy(o *unstructured.Unstructured) bool {
+	state, _, _ := unstructured.NestedString(o.Object, "status", "state")
+	return state == "Healthy"
+}
+
+// fresh is an object as it can be created again.
+func fresh(was *unstructured.Unstructured) *unstructured.Unstructured {
+	o := was.DeepCopy()
+	o.SetResourceVersion("")
+	o.SetUID("")
+	o.SetFinalizers(nil)
+	unstructured.RemoveNestedField(o.Object, "status")
+	return o
 }
 
 // remove deletes an object and waits until it is gone: nothing can be created in a namespace that is still ending.
@@ -110,12 +173,7 @@ func (w *world) putBack(kind schema.GroupVersionResource, was, is *unstructured.
 	client := resourceOf(w.client, kind, was.GetNamespace())
 	if is == nil {
 		return awaitEvery(w.t.Context(), pollRest, patience*slowness(), func(ctx context.Context) error {
-			o := was.DeepCopy()
-			o.SetResourceVersion("")
-			o.SetUID("")
-			o.SetFinalizers(nil)
-			unstructured.RemoveNestedField(o.Object, "status")
-			_, err := client.Create(ctx, o, metav1.CreateOptions{})
+			_, err := client.Create(ctx, fresh(was), metav1.CreateOptions{})
 			if apierrors.IsAlreadyExists(err) {
 				return fmt.Errorf("it is still being deleted: %w", err)
 			}
