@@ -57,7 +57,7 @@ e2e-kind: ## Run what only a real cluster shows, in a kind cluster (KEEP=1 keeps
 .PHONY: plans
 plans: ## Carry out the plans of the update guide's procedures and of 1.24 to 1.28 as they are printed (15 minutes)
 	go run ./test/prepare --workloads
-	go test -tags=plans -count=1 -v -timeout 60m ./test/plans
+	go test -tags=plans -count=1 -v -timeout 2h ./test/plans
 
 .PHONY: chaos
 chaos: ## Break routers in every way under load and count the pods that got a wrong answer (14 minutes)

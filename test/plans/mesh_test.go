@@ -90,9 +90,11 @@ func (w *world) create(r row) {
 	}
 	if r.ambient {
 		// Two namespaces whose traffic goes through the waypoint of the first one.
-		w.bash(`for name in shop store; do kubectl create namespace $name
-kubectl label namespace $name istio.io/dataplane-mode=ambient
-kubectl create deployment cart -n $name --image=app:1; done`)
+		for _, name := range []string{"shop", "store"} {
+			w.bash("kubectl create namespace " + name)
+			w.bash("kubectl label namespace " + name + " istio.io/dataplane-mode=ambient")
+			w.bash("kubectl create deployment cart -n " + name + " --image=app:1")
+		}
 	}
 	w.gateways(r, fill)
 	if r.prepare != "" {
