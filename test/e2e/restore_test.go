@@ -94,7 +94,7 @@ func (w *world) revisionsBack(were map[string]*unstructured.Unstructured) {
 	w.t.Helper()
 	client := w.client.Resource(revisions())
 	for _, was := range were {
-		err := awaitEvery(w.t.Context(), pollRest, patience, func(ctx context.Context) error {
+		err := awaitEvery(w.t.Context(), pollRest, patience*slowness(), func(ctx context.Context) error {
 			is, err := client.Get(ctx, was.GetName(), metav1.GetOptions{})
 			switch {
 			case err == nil && is.GetDeletionTimestamp() != nil:
@@ -149,7 +149,7 @@ func (w *world) remove(kind schema.GroupVersionResource, o *unstructured.Unstruc
 	} else if err != nil {
 		return err
 	}
-	return awaitEvery(w.t.Context(), pollRest, patience, func(ctx context.Context) error {
+	return awaitEvery(w.t.Context(), pollRest, patience*slowness(), func(ctx context.Context) error {
 		_, err := client.Get(ctx, o.GetName(), metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
