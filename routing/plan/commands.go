@@ -49,12 +49,13 @@ func drainBody(z *skew.ZTunnel) string {
 	return `{"spec":{"values":{"ztunnel":{"updateStrategy":` + strategy + `,"terminationGracePeriodSeconds":` + grace + `}}}}`
 }
 
-// drainNodes is update guide 3.7.2, node by node. A pod has no name before it exists, so that kubectl wait is repeated.
+// drainNodes is update guide 3.7.2, node by node. A pod has no name before it exists, so that kubectl wait is repeated. In a
+// shell of its own, so that a node that stays drained ends it as a failure, and not the shell that it was typed in.
 func drainNodes(namespace string) string {
 	on := ` -n ` + namespace + ` -l app=ztunnel --field-selector "spec.nodeName=$node"`
-	return `for node in $(kubectl get pods -n ` + namespace + ` -l app=ztunnel -o jsonpath='{.items[*].spec.nodeName}'); do ` +
+	return `(for node in $(kubectl get pods -n ` + namespace + ` -l app=ztunnel -o jsonpath='{.items[*].spec.nodeName}'); do ` +
 		`kubectl drain "$node" --ignore-daemonsets --delete-emptydir-data && kubectl delete pod` + on + ` && ` +
-		`until kubectl wait pod --for=condition=Ready --timeout=5m` + on + `; do sleep 1; done && kubectl uncordon "$node" || break; done`
+		`until kubectl wait pod --for=condition=Ready --timeout=5m` + on + `; do sleep 1; done && kubectl uncordon "$node" || exit 1; done)`
 }
 
 // forEach is as few commands as name all objects.
