@@ -22,11 +22,11 @@ func TestCertsRotateWaitsThroughFailures(t *testing.T) {
 	defer stop()
 	var failures atomic.Int32
 	twice := r.front(func(w http.ResponseWriter) bool {
-		fails := failures.Add(1) <= 2
-		if fails {
-			http.Error(w, "etcdserver: request timed out", http.StatusInternalServerError)
+		if failures.Add(1) > 2 {
+			return false
 		}
-		return fails
+		http.Error(w, "etcdserver: request timed out", http.StatusInternalServerError)
+		return true
 	})
 	r.run("rotate", "--wait", "--kubeconfig", twice).expect(t, 0, "warning: look at the serving certificate and its CA", "; looking again", "done: the new CA ")
 	if failures.Load() <= 2 {

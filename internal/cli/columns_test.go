@@ -110,13 +110,12 @@ func TestColumnsAreForTerminals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer read.Close()
-	defer write.Close()
+	t.Cleanup(func() { _, _ = read.Close(), write.Close() })
 	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	t.Cleanup(func() { _ = file.Close() })
 	for _, out := range []*os.File{write, file} {
 		if got, want := screenOf(out), (screen{width: defaultWidth}); got != want {
 			t.Errorf("got %+v, want %+v", got, want)

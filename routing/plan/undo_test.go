@@ -102,7 +102,7 @@ func TestUndo(t *testing.T) {
 			}
 			got := p.Steps[tc.step-1].Undo
 			for i := range got {
-				if strings.HasPrefix(got[i], "for node in ") {
+				if strings.HasPrefix(got[i], "(for node in ") {
 					got[i] = "for node in "
 				}
 			}

@@ -219,7 +219,8 @@ func singletonMessages() []says {
 		},
 		{
 			skew.CNIZTunnelPair, "IstioCNI goes back to v1.29.6 before ZTunnel, which is replaced node by node",
-			skew.Mesh{CNI: new(cni("v1.30.3")), ZTunnel: new(onDelete(ztunnel("v1.30.3")))}, toVersion(cni("v1.30.3"), "v1.29.6"),
+			skew.Mesh{CNI: new(cni("v1.30.3")), ZTunnel: new(onDelete(ztunnel("v1.30.3")))},
+			toVersion(cni("v1.30.3"), "v1.29.6"),
 		},
 		{
 			skew.CNIZTunnelPair, "IstioCNI goes to v1.30.3 while pods of ZTunnel still run v1.28.5, without a control plane",

@@ -68,29 +68,7 @@ func HoldPods(ctx context.Context, c *cluster.Cluster) error {
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
-	policy := &admissionregistrationv1.MutatingAdmissionPolicy{
-		ObjectMeta: metav1.ObjectMeta{Name: notReady},
-		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
-			FailurePolicy: new(admissionregistrationv1.Fail), ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
-			MatchConstraints: &admissionregistrationv1.MatchResources{
-				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-					RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-						Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-						Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
-					},
-				}},
-			},
-			MatchConditions: []admissionregistrationv1.MatchCondition{{
-				Name: "router", Expression: "object.spec.containers[0].name == '" + containerName + "'",
-			}},
-			Mutations: []admissionregistrationv1.Mutation{{
-				PatchType: admissionregistrationv1.PatchTypeApplyConfiguration,
-				ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{
-					Expression: fmt.Sprintf("Object{metadata: Object.metadata{annotations: {%q: \"false\"}}}", cluster.AnnotationReady),
-				},
-			}},
-		},
-	}
+	policy := holding()
 	binding := &admissionregistrationv1.MutatingAdmissionPolicyBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: notReady}, Spec: admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: notReady},
 	}
@@ -116,6 +94,33 @@ func HoldPods(ctx context.Context, c *cluster.Cluster) error {
 		return fmt.Errorf("waiting until pods of routers are held: %w", err)
 	}
 	return nil
+}
+
+// holding is the policy that annotates pods of routers for kwok.
+func holding() *admissionregistrationv1.MutatingAdmissionPolicy {
+	return &admissionregistrationv1.MutatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: notReady},
+		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
+			FailurePolicy: new(admissionregistrationv1.Fail), ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
+			MatchConstraints: &admissionregistrationv1.MatchResources{
+				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+					RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+						Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+						Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+					},
+				}},
+			},
+			MatchConditions: []admissionregistrationv1.MatchCondition{{
+				Name: "router", Expression: "object.spec.containers[0].name == '" + containerName + "'",
+			}},
+			Mutations: []admissionregistrationv1.Mutation{{
+				PatchType: admissionregistrationv1.PatchTypeApplyConfiguration,
+				ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{
+					Expression: fmt.Sprintf("Object{metadata: Object.metadata{annotations: {%q: \"false\"}}}", cluster.AnnotationReady),
+				},
+			}},
+		},
+	}
 }
 
 // Logs are the ends of the logs of the routers that run.

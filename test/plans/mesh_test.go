@@ -13,36 +13,14 @@ func tag(name, kind, target string) string {
 }
 
 // istio has two replicas, as the guide advises (2.2): with one, nodes could not be drained, because of its budget.
-func istio(name, namespace, strategy, version, profile string) string {
-	return fmt.Sprintf(`{"apiVersion":"sailoperator.io/v1","kind":"Istio","metadata":{"name":%q},"spec":{"namespace":%q,"version":%q,"profile":%q,`+
-		`"values":{"pilot":{"replicaCount":2}},"updateStrategy":{"type":%q,"inactiveRevisionDeletionGracePeriodSeconds":%d}}}`, name, namespace, version, profile, strategy, int(grace.Seconds()))
+func istio(strategy, version, profile string) string {
+	return fmt.Sprintf(`{"apiVersion":"sailoperator.io/v1","kind":"Istio","metadata":{"name":"default"},"spec":{"namespace":"istio-system","version":%q,"profile":%q,`+
+		`"values":{"pilot":{"replicaCount":2}},"updateStrategy":{"type":%q,"inactiveRevisionDeletionGracePeriodSeconds":%d}}}`, version, profile, strategy, int(grace.Seconds()))
 }
 
-func component(kind, namespace, version, profile, more string) string {
-	if kind == "IstioCNI" {
-		more = fmt.Sprintf(`,"profile":%q`, profile)
-	}
+func component(kind, namespace, version, more string) string {
 	return fmt.Sprintf(`{"apiVersion":"sailoperator.io/v1","kind":%q,"metadata":{"name":"default"},"spec":{"namespace":%q,"version":%q%s}}`,
 		kind, namespace, version, more)
-}
-
-func gateway(namespace, name, class, listener, revision string) string {
-	labels := ""
-	if revision != "" {
-		labels = fmt.Sprintf(`,"labels":{"istio.io/rev":%q}`, revision)
-	}
-	return fmt.Sprintf(`{"apiVersion":"gateway.networking.k8s.io/v1","kind":"Gateway","metadata":{"name":%q,"namespace":%q%s},`+
-		`"spec":{"gatewayClassName":%q,"listeners":[%s]}}`, name, namespace, labels, class, listener)
-}
-
-// waypoint serves its own namespace and that of others: update guide 3.6.
-func waypoint(namespace, revision string) string {
-	return gateway(namespace, "waypoint", "istio-waypoint",
-		`{"name":"mesh","port":15008,"protocol":"HBONE","allowedRoutes":{"namespaces":{"from":"All"}}}`, revision)
-}
-
-func ingress(revision string) string {
-	return gateway("edge", "ingress", "istio", `{"name":"http","port":80,"protocol":"HTTP"}`, revision)
 }
 
 // create makes the mesh of a row with its workloads, and waits until everything runs.
@@ -61,14 +39,14 @@ func (w *world) create(r row) {
 			w.bash("kubectl create -f - <<< '" + fill(m) + "'")
 		}
 	}
-	apply(istio("default", "istio-system", r.strategy, r.from, profile))
+	apply(istio(r.strategy, r.from, profile))
 	ready := "istiorevision/" + revision
 	if r.cni || r.ambient {
-		apply(component("IstioCNI", "istio-cni", r.from, profile, ""))
+		apply(component("IstioCNI", "istio-cni", r.from, fmt.Sprintf(`,"profile":%q`, profile)))
 		ready += " istiocni/default"
 	}
 	if r.ambient {
-		apply(component("ZTunnel", "ztunnel", r.from, profile, `,"targetRef":{"kind":"Istio","name":"default"}`))
+		apply(component("ZTunnel", "ztunnel", r.from, `,"targetRef":{"kind":"Istio","name":"default"}`))
 		ready += " ztunnel/default"
 	}
 	w.bash("kubectl wait --for=create " + ready + " --timeout=10m; kubectl wait --for=condition=Ready " + ready + " --timeout=10m")
@@ -150,7 +128,7 @@ func (w *world) deployInjected(namespace, labels, pods string) {
 	for _, m := range manifests {
 		w.bash("kubectl create -f - <<< '" + m + "'")
 	}
-	for _, what := range strings.Fields(waits) {
+	for what := range strings.FieldsSeq(waits) {
 		w.bash("kubectl rollout status " + what + " -n " + namespace + " --timeout=10m")
 	}
 }

@@ -32,6 +32,7 @@ const offered = "v1.24.3,v1.24.4,v1.25.5,v1.26.8,v1.27.9,v1.28.5,v1.29.6,v1.30.3
 const atATime = 2
 
 func runRows(t *testing.T, rows map[string]row) {
+	t.Helper()
 	slots := make(chan struct{}, atATime)
 	for name, r := range rows {
 		t.Run(name, func(t *testing.T) {

@@ -35,6 +35,7 @@ const (
 
 // TestPrintedCommands has a row for each strategy, and one with the components of ambient mode.
 func TestPrintedCommands(t *testing.T) {
+	t.Parallel()
 	runRows(t, map[string]row{
 		"in place, through a minor": {
 			strategy: "InPlace", from: "v1.28.5", to: "v1.30.3", cni: true, labels: byRevision, steps: 6, revision: "default",

@@ -15,7 +15,7 @@ import (
 func (x *witness) thereAndBack(step printedStep) {
 	w := x.w
 	w.t.Helper()
-	compared := func(line string) bool { return true }
+	compared := func(string) bool { return true }
 	if strings.HasPrefix(step.Undo, "#") {
 		compared = func(line string) bool { return strings.HasPrefix(line, "runs ") }
 	}

@@ -131,7 +131,7 @@ func (w *world) try(lines string) (string, error) {
 func (w *world) until(command, prints string) {
 	w.t.Helper()
 	w.eventually(command, func() string {
-		out, _ := w.try(command) //nolint:errcheck // what is waited for may be a failure
+		out, _ := w.try(command) // what is waited for may be a failure
 		if strings.Contains(out, prints) {
 			return ""
 		}

@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, s streams) error {
 	if *buildOnly {
 		return build(ctx, *nodes, s.err)
 	}
-	return serve(ctx, *kubeconfig, cluster.Options{Log: s.err, Args: flags.Args(), Nodes: *nodes}, *runRouter, s)
+	return serve(ctx, wanted{*kubeconfig, *runRouter}, cluster.Options{Log: s.err, Args: flags.Args(), Nodes: *nodes}, s)
 }
 
 func build(ctx context.Context, nodes int, log io.Writer) error {
@@ -71,11 +71,17 @@ func build(ctx context.Context, nodes int, log io.Writer) error {
 	return cluster.BuildWorkloads(ctx, log)
 }
 
+// wanted is what people ask for beside the cluster itself: a file for its kubeconfig, and routers in it.
+type wanted struct {
+	kubeconfig string
+	routers    bool
+}
+
 // serve runs a cluster until ctx ends.
-func serve(ctx context.Context, kubeconfig string, o cluster.Options, runRouter bool, s streams) (err error) {
+func serve(ctx context.Context, w wanted, o cluster.Options, s streams) (err error) {
 	started := time.Now()
 	routers := new(local.Routers)
-	if runRouter {
+	if w.routers {
 		if routers, err = local.NewRouters(ctx); err != nil {
 			return err
 		}
@@ -86,15 +92,15 @@ func serve(ctx context.Context, kubeconfig string, o cluster.Options, runRouter 
 		return errors.Join(err, routers.Close())
 	}
 	defer func() { err = errors.Join(err, routers.Close(), c.Stop()) }()
-	if runRouter {
+	if w.routers {
 		if err := runRouters(ctx, routers, c); err != nil {
 			return err
 		}
 		fmt.Fprintln(s.err, "Pods of the router's chart run the router of this checkout, whatever image they name.")
 	}
 	path := c.Kubeconfig()
-	if kubeconfig != "" {
-		if path, err = filepath.Abs(kubeconfig); err != nil {
+	if w.kubeconfig != "" {
+		if path, err = filepath.Abs(w.kubeconfig); err != nil {
 			return err
 		}
 		if err := copyNew(path, c.Kubeconfig()); err != nil {

@@ -73,7 +73,7 @@ func TestUpRunsWhatTheREADMEInstalls(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	shell := func(commands string) string {
-		cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", commands) //nolint:gosec // the README's
+		cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", commands)
 		cmd.Dir = filepath.Join("..", "..", "..")
 		home := t.TempDir()
 		cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "PATH="+bin+":"+os.Getenv("PATH"), "HELM_CONFIG_HOME="+home,
