@@ -44,6 +44,7 @@ func TestProcedureAlias(t *testing.T) {
 			s.sidecars("bookinfo", "default", "v1.29.6")
 		})
 		w.works("restart", func(s *step) {
+			s.injects("bookinfo", "default", "v1.29.7")
 			s.do("alias/restart")
 			s.sidecars("bookinfo", "default", "v1.29.7")
 		})
