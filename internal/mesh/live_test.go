@@ -59,6 +59,18 @@ func denied(findings []skew.Finding) bool {
 	return false
 }
 
+// populatedSkew starts a source of a populated cluster, and waits for its first snapshot.
+func populatedSkew(t *testing.T) (*mesh.Skew, *api) {
+	t.Helper()
+	c := cluster.Shared(t)
+	installAllCRDs(t, c)
+	a := newAPI(t, c.Config())
+	populate(a)
+	s, _ := runSkew(t, mesh.SkewOptions{Config: c.Config()})
+	awaitSkew(t, s)
+	return s, a
+}
+
 func live(t *testing.T, s *mesh.Skew) *skew.Mesh {
 	t.Helper()
 	m, err := s.LiveSkewMesh(t.Context())
@@ -113,12 +125,7 @@ func TestLiveSkewMeshIsAheadOfTheWatches(t *testing.T) {
 
 // Two writers at the same moment are both seen, time after time.
 func TestLiveSkewMeshSeesWritesOfTheSameMoment(t *testing.T) {
-	c := cluster.Shared(t)
-	installAllCRDs(t, c)
-	a := newAPI(t, c.Config())
-	populate(a)
-	s, _ := runSkew(t, mesh.SkewOptions{Config: c.Config()})
-	awaitSkew(t, s)
+	s, a := populatedSkew(t)
 	for round := range 30 {
 		version := fmt.Sprintf("v1.30.%d", round)
 		write := func(kind string) error {
@@ -233,12 +240,7 @@ func TestTheFirstSnapshotIsWaitedFor(t *testing.T) {
 
 // What only the snapshot tells is in it after a wait, time after time.
 func TestASettledSnapshotTellsOfWhatHappenedBefore(t *testing.T) {
-	c := cluster.Shared(t)
-	installAllCRDs(t, c)
-	a := newAPI(t, c.Config())
-	populate(a)
-	s, _ := runSkew(t, mesh.SkewOptions{Config: c.Config()})
-	awaitSkew(t, s)
+	s, a := populatedSkew(t)
 	made := a.create(namespace("settled", `{"istio.io/rev":"before"}`))
 	for round := range 5 {
 		want := fmt.Sprintf("round-%d", round)

@@ -56,7 +56,7 @@ func (v *view) waitForDaemonSet(kind Kind) string {
 	switch {
 	case kind == KindCNI:
 		return "kubectl rollout status daemonset/istio-cni-node" + in(v.mesh.CNI.Namespace)
-	case v.mesh.ZTunnel.OnDelete:
+	case v.byNode(kind):
 		return "kubectl drain <node> --ignore-daemonsets --delete-emptydir-data && kubectl delete pod" + in(v.mesh.ZTunnel.Namespace) +
 			" -l app=ztunnel --field-selector spec.nodeName=<node> && kubectl uncordon <node>"
 	}
