@@ -101,7 +101,7 @@ func (k *kindPlatform) restart(ctx context.Context) error {
 	if _, err := deployments.Patch(ctx, charts.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		return err
 	}
-	return awaitEvery(ctx, pollRest, patience*slowness(), func(ctx context.Context) error {
+	return awaitRest(ctx, func(ctx context.Context) error {
 		d, err := deployments.Get(ctx, charts.Name, metav1.GetOptions{})
 		if err == nil && !rolledOut(d) {
 			err = fmt.Errorf("Deployment %s has not rolled out", charts.Name)

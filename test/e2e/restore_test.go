@@ -84,7 +84,7 @@ func (w *world) restore(before snapshot) {
 	if w.hangs {
 		return
 	}
-	if err := awaitEvery(w.t.Context(), pollRest, patience*slowness(), w.atRest); err != nil {
+	if err := awaitRest(w.t.Context(), w.atRest); err != nil {
 		w.t.Errorf("putting things back: %v", err)
 	}
 }
@@ -94,7 +94,7 @@ func (w *world) revisionsBack(were map[string]*unstructured.Unstructured) {
 	w.t.Helper()
 	client := w.client.Resource(revisions())
 	for _, was := range were {
-		err := awaitEvery(w.t.Context(), pollRest, patience*slowness(), func(ctx context.Context) error {
+		err := awaitRest(w.t.Context(), func(ctx context.Context) error {
 			is, err := client.Get(ctx, was.GetName(), metav1.GetOptions{})
 			switch {
 			case err == nil && is.GetDeletionTimestamp() != nil:
@@ -125,6 +125,11 @@ func (w *world) revisionsBack(were map[string]*unstructured.Unstructured) {
 	}
 }
 
+// awaitRest is for what goes on by itself when a case is over: it may take its time, and more of it in kind.
+func awaitRest(ctx context.Context, holds func(context.Context) error) error {
+	return awaitEvery(ctx, pollRest, patience*slowness(), holds)
+}
+
 func healthy(o *unstructured.Unstructured) bool {
 	state, _, _ := unstructured.NestedString(o.Object, "status", "state")
 	return state == "Healthy"
@@ -149,7 +154,7 @@ func (w *world) remove(kind schema.GroupVersionResource, o *unstructured.Unstruc
 	} else if err != nil {
 		return err
 	}
-	return awaitEvery(w.t.Context(), pollRest, patience*slowness(), func(ctx context.Context) error {
+	return awaitRest(w.t.Context(), func(ctx context.Context) error {
 		_, err := client.Get(ctx, o.GetName(), metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
@@ -172,7 +177,7 @@ func resourceOf(client dynamic.Interface, kind schema.GroupVersionResource, name
 func (w *world) putBack(kind schema.GroupVersionResource, was, is *unstructured.Unstructured) error {
 	client := resourceOf(w.client, kind, was.GetNamespace())
 	if is == nil {
-		return awaitEvery(w.t.Context(), pollRest, patience*slowness(), func(ctx context.Context) error {
+		return awaitRest(w.t.Context(), func(ctx context.Context) error {
 			_, err := client.Create(ctx, fresh(was), metav1.CreateOptions{})
 			if apierrors.IsAlreadyExists(err) {
 				return fmt.Errorf("it is still being deleted: %w", err)
@@ -184,7 +189,7 @@ func (w *world) putBack(kind schema.GroupVersionResource, was, is *unstructured.
 		reflect.DeepEqual(was.Object["spec"], is.Object["spec"]) {
 		return nil
 	}
-	return awaitEvery(w.t.Context(), pollRest, patience*slowness(), func(ctx context.Context) error {
+	return awaitRest(w.t.Context(), func(ctx context.Context) error {
 		o, err := client.Get(ctx, was.GetName(), metav1.GetOptions{})
 		if err != nil {
 			return err
