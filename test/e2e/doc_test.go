@@ -23,7 +23,7 @@
 //
 //	s.do("inplace/update")                      // the page's block of that name; it has to succeed, and print what the page shows
 //	s.refused("inplace/skip", skew.InPlaceStep) // it is refused by that rule, with the words that the page shows
-//	s.heal("inplace/skip", skew.InPlaceStep)    // the same; then the commands of the refusal are carried out until it passes
+//	s.healCommand("kubectl ...", skew.InPlaceStep) // one that is refused; then what is said is carried out until it passes
 //	s.sh("kubectl ...")                         // a command that is none of the page's
 //	s.until("what", func(ctx) error {...})      // waits for a condition
 //

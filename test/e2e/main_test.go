@@ -45,15 +45,14 @@ func TestMain(m *testing.M) {
 
 // result is the result of a procedure.
 type result struct {
-	procedure       string
-	mode            string
-	works, router   int
-	failed          int
-	began           time.Time
-	took            time.Duration
-	finished        bool
-	failedNames     []string
-	routerCasesFail int
+	procedure     string
+	mode          string
+	works, router int
+	failed        int
+	began         time.Time
+	took          time.Duration
+	finished      bool
+	failedNames   []string
 }
 
 // report is what the procedures come to.

@@ -194,21 +194,12 @@ func judge(block guide.Step, rule skew.Rule, a answer) error {
 	return nil
 }
 
-// heal wants a block to be refused, and then carries out what the refusals say until it passes.
-func (s *step) heal(id string, rule skew.Rule) {
-	s.Helper()
-	s.healAfter(s.refused(id, rule), s.block(id))
-}
-
-// healCommand does the same for a command that is none of the page's.
+// healCommand wants a command that is none of the page's to be refused, and then carries out what the refusals say until it
+// passes.
 func (s *step) healCommand(command string, rule skew.Rule) {
 	s.Helper()
 	block := guide.Step{ID: command, Commands: command}
-	s.healAfter(s.refusedNow(block, rule), block)
-}
-
-func (s *step) healAfter(out string, block guide.Step) {
-	s.Helper()
+	out := s.refusedNow(block, rule)
 	for range 8 { // a refusal names three steps at most, and the rest when it is asked again
 		for _, command := range message.Commands(out) {
 			s.row.progress("    as it says: %s", command)
