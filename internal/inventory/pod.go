@@ -90,9 +90,13 @@ func (p *Pod) Consumer() (c skew.Consumer, ok bool) {
 }
 
 // Running tells which component the pod is of, and its version. ok is false where it is of none, or does not serve.
+//
+// An istiod that has been told to stop stays ready while it drains its connections, ten seconds by default, but gets no new ones
+// and does not come back: kubectl rollout status no longer waits for it. A pod of a DaemonSet that ends counts, because that of
+// the new version comes to its node only after it.
 func (p *Pod) Running() (r Running, ok bool) {
 	c, ok := p.component()
-	if !ok || p.ended() || !p.ready() {
+	if !ok || p.ended() || !p.ready() || c.Part == IstiodPart && p.DeletionTimestamp != nil {
 		return Running{}, false
 	}
 	return Running{Component: c, Version: sail.ChartVersion(p.Labels[sail.LabelVersion])}, true

@@ -180,6 +180,11 @@ func TestRecordedComponentsAreNoWorkloads(t *testing.T) {
 			if r, ok := p.Running(); !ok || r != want {
 				t.Errorf("%s: a ready pod runs %+v (%t), want %+v", file, r, ok, want)
 			}
+			p.DeletionTimestamp = new(metav1.Unix(1, 0))
+			if r, ok := p.Running(); ok == (want.Component.Part == inventory.IstiodPart) {
+				t.Errorf("%s: a ready pod that ends runs %+v (%t), want that of a DaemonSet alone", file, r, ok)
+			}
+			p.DeletionTimestamp = nil
 			p.Status.Phase = "Failed"
 			if r, ok := p.Running(); ok {
 				t.Errorf("%s: a pod that has failed serves as %+v", file, r)
