@@ -68,10 +68,13 @@ func (c *Chart) apply(ctx context.Context, verb string, values []string) error {
 	return err
 }
 
-// Uninstall removes the release. It is no error if there is none.
+// Uninstall removes the release, and waits until its pods have ended. It is no error if there is none.
 func (c *Chart) Uninstall(ctx context.Context) error {
-	err := c.run(ctx, "uninstall", charts.Name, "--namespace", charts.Name, "--wait", "--timeout", helmTimeout, "--ignore-not-found")
-	return err
+	return c.uninstall(ctx, "--wait", "--timeout", helmTimeout)
+}
+
+func (c *Chart) uninstall(ctx context.Context, flags ...string) error {
+	return c.run(ctx, append([]string{"uninstall", charts.Name, "--namespace", charts.Name, "--ignore-not-found"}, flags...)...)
 }
 
 // run keeps the user's plugins, repositories and settings out.

@@ -25,7 +25,8 @@ const (
 // objects of the Sail Operator go whether an operator runs or not, with what belongs to them, and so do all namespaces that
 // are not the cluster's own.
 func (c *Chart) Reset(ctx context.Context) error {
-	if err := again(ctx, c.Uninstall); err != nil {
+	// Without waiting for routers that end in order: their namespace goes, too.
+	if err := again(ctx, func(ctx context.Context) error { return c.uninstall(ctx) }); err != nil {
 		return err
 	}
 	client, err := dynamic.NewForConfig(c.cluster.config)
@@ -42,8 +43,46 @@ func (c *Chart) Reset(ctx context.Context) error {
 	others := func(name string) bool {
 		return !strings.HasPrefix(name, "kube-") && !slices.Contains([]string{metav1.NamespaceDefault, "local-path-storage"}, name)
 	}
+	if err := again(ctx, func(ctx context.Context) error { return endPods(ctx, client, namespaces, others) }); err != nil {
+		return fmt.Errorf("ending pods: %w", err)
+	}
 	if err := removeAll(ctx, namespaces, others); err != nil {
 		return fmt.Errorf("removing namespaces: %w", err)
+	}
+	return nil
+}
+
+// endPods gives pods a second to end, and is an error as long as there are any. The namespace controller would give them what they
+// ask for, and look again after half of that.
+func endPods(ctx context.Context, client dynamic.Interface, namespaces dynamic.ResourceInterface, which func(name string) bool) error {
+	list, err := namespaces.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	left := 0
+	for i := range list.Items {
+		namespace := list.Items[i].GetName()
+		if !which(namespace) {
+			continue
+		}
+		for _, plural := range []string{"deployments", "daemonsets", "replicasets"} { // which would replace them
+			kind := client.Resource(schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: plural}).Namespace(namespace)
+			if err := kind.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+				return err
+			}
+		}
+		pods := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).Namespace(namespace)
+		if err := pods.DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: new(int64(1))}, metav1.ListOptions{}); err != nil {
+			return err
+		}
+		there, err := pods.List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		left += len(there.Items)
+	}
+	if left > 0 {
+		return fmt.Errorf("%d pods are still there", left)
 	}
 	return nil
 }
