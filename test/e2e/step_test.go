@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -256,15 +257,17 @@ func (s *step) forEachNode(command string) []string {
 	return commands
 }
 
+// nodes are those with a ZTunnel. A control plane of kind has none.
 func (s *step) nodes() []string {
 	s.Helper()
-	list, err := s.kube.CoreV1().Nodes().List(s.Context(), metav1.ListOptions{})
+	list, err := s.kube.CoreV1().Pods("ztunnel").List(s.Context(), metav1.ListOptions{LabelSelector: ztunnelPods})
 	s.must(err)
 	var names []string
 	for i := range list.Items {
-		names = append(names, list.Items[i].Name)
+		names = append(names, list.Items[i].Spec.NodeName)
 	}
-	return names
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // admitted carries out a block of the page that is refused no longer, once the router has heard why.
