@@ -14,7 +14,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -92,7 +94,30 @@ func (k *kindPlatform) install(ctx context.Context, values []string) error {
 			return err
 		}
 	}
-	return k.chart.Install(ctx, values...)
+	if err := k.chart.Install(ctx, values...); err != nil {
+		return err
+	}
+	return k.reached(ctx)
+}
+
+// reached waits until the API server reaches the router. That its pods are ready says little less: kube-proxy has to hear of it.
+func (k *kindPlatform) reached(ctx context.Context) error {
+	client, err := dynamic.NewForConfig(k.cluster.Config())
+	if err != nil {
+		return err
+	}
+	tag := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
+		"targetRef": map[string]any{"kind": "Istio", "name": "none"},
+	}}}
+	tag.SetGroupVersionKind(sailapi.GroupVersion().WithKind("IstioRevisionTag"))
+	tag.SetName("is-the-router-reached")
+	return awaitRest(ctx, func(ctx context.Context) error {
+		_, err := client.Resource(sailKind("istiorevisiontags")).Create(ctx, tag, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if apierrors.IsInternalError(err) { // the call failed; a refusal would be an answer
+			return err
+		}
+		return nil
+	})
 }
 
 func (k *kindPlatform) restart(ctx context.Context) error {
