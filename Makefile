@@ -52,7 +52,7 @@ e2e-proof: ## Carry them out without the router, and check that every case that 
 
 .PHONY: e2e-kind
 e2e-kind: ## Run what only a real cluster shows, in a kind cluster (KEEP=1 keeps it); needs a Docker Engine
-	go run ./test/kind/run
+	go run ./test/kind/run $(if $(RUN),--suite procedures --procedures '$(RUN)')
 
 .PHONY: plans
 plans: ## Carry out the plans of the update guide's procedures and of 1.24 to 1.28 as they are printed (15 minutes)

@@ -66,6 +66,20 @@ func engine(ctx context.Context) error {
 	case err != nil:
 		return MissingError{"no Docker Engine answers", "start yours, or run .ci/engine as root on Debian or Ubuntu"}
 	}
+	return network(ctx)
+}
+
+// network tells whether the engine can make a network, which the nodes are on. One that runs without rights for iptables cannot.
+func network(ctx context.Context) error {
+	name := fmt.Sprintf("revision-router-probe-%d", os.Getpid())
+	if out, err := exec.CommandContext(ctx, "docker", "network", "create", name).CombinedOutput(); err != nil { //nolint:gosec // the name is ours
+		return MissingError{
+			fmt.Sprintf("the Docker Engine cannot make a network for the nodes (%s)", lastLine(out)), "use one with rights for bridges and iptables",
+		}
+	}
+	if _, err := run(exec.CommandContext(ctx, "docker", "network", "rm", name)); err != nil { //nolint:gosec // as above
+		return fmt.Errorf("removing a network that was only tried: %w", err)
+	}
 	return nil
 }
 

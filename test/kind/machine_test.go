@@ -22,7 +22,8 @@ func TestWhatIsMissingIsSaidInOneLine(t *testing.T) {
 		"no docker":          {"", "", []string{"there is no docker command", "install Docker"}},
 		"no engine":          {"echo 'Cannot connect to the Docker daemon' >&2; exit 1", "", []string{"no Docker Engine answers", ".ci/engine"}},
 		"an engine of root":  {"echo 'permission denied while trying to connect' >&2; exit 1", "", []string{"may not be used by", "group docker"}},
-		"no such node image": {"[ $1 = info ] || { echo 'pull access denied for node' >&2; exit 1; }", "node:1", []string{"node:1", "KIND_NODE_IMAGE", "pull access denied"}},
+		"no network":         {"[ $1 != network ] || { echo 'Error response from daemon: iptables: not permitted' >&2; exit 1; }", "", []string{"cannot make a network", "iptables"}},
+		"no such node image": {"[ $1 = info ] || [ $1 = network ] || { echo 'pull access denied for node' >&2; exit 1; }", "node:1", []string{"node:1", "KIND_NODE_IMAGE", "pull access denied"}},
 		"no rights": {
 			"[ $1 != run ] || { echo 'docker: Error response from daemon: unable to apply caps: operation not permitted.' >&2; exit 126; }", "node:1",
 			[]string{"privileged containers", "unable to apply caps"},

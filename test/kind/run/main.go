@@ -1,7 +1,7 @@
 // Command run carries tests out in a kind cluster: it creates the cluster of kind-config.yaml, builds and loads the images, runs
 // the suites, and deletes the cluster. Where a suite fails, it says in which folder is what explains that.
 //
-//	go run ./test/kind/run [--check] [--suite NAME]
+//	go run ./test/kind/run [--check] [--suite NAME] [--procedures REGEXP]
 //
 // KEEP=1 keeps the cluster, and takes the one that was kept. --check only tells whether a cluster can run here. If none can,
 // the last line says what is missing, and the exit code is 3.
@@ -30,10 +30,10 @@ import (
 const exitMissing = 3
 
 // suites are what is run, in this order.
-func suites() []suite {
+func suites(procedures string) []suite {
 	return []suite{
 		{"cluster", []string{"go", "test", "-count=1", "-v", "-timeout=90m", "-tags=kind", "./test/e2ekind"}},
-		{"procedures", []string{"go", "test", "-count=1", "-v", "-timeout=90m", "-tags=e2e", "-run=TestProcedure", "./test/e2e"}},
+		{"procedures", []string{"go", "test", "-count=1", "-v", "-timeout=90m", "-tags=e2e", "-run=" + procedures, "./test/e2e"}},
 	}
 }
 
@@ -46,8 +46,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	check := flag.Bool("check", false, "only tell whether a cluster can run here")
 	only := flag.String("suite", "", "run the suite of this `name` alone")
+	procedures := flag.String("procedures", "TestProcedure", "of the suite procedures, run the tests that match this `regexp`")
 	flag.Parse()
-	r := runner{out: os.Stdout, keep: os.Getenv("KEEP") != "", only: *only, began: time.Now()}
+	r := runner{out: os.Stdout, keep: os.Getenv("KEEP") != "", suites: suites(*procedures), only: *only, began: time.Now()}
 	err := r.run(ctx, *check)
 	stop()
 	var missing kind.MissingError
@@ -62,16 +63,17 @@ func main() {
 }
 
 type runner struct {
-	out   io.Writer
-	keep  bool
-	only  string
-	began time.Time
-	times []string
+	out    io.Writer
+	keep   bool
+	suites []suite
+	only   string
+	began  time.Time
+	times  []string
 }
 
 func (r *runner) run(ctx context.Context, check bool) error {
-	if r.only != "" && !slices.ContainsFunc(suites(), func(s suite) bool { return s.name == r.only }) {
-		return fmt.Errorf("there is no suite %q: %s", r.only, names(suites()))
+	if r.only != "" && !slices.ContainsFunc(r.suites, func(s suite) bool { return s.name == r.only }) {
+		return fmt.Errorf("there is no suite %q: %s", r.only, names(r.suites))
 	}
 	machine, err := kind.Find(ctx)
 	if err != nil || check {
@@ -88,7 +90,7 @@ func (r *runner) run(ctx context.Context, check bool) error {
 	}
 	err = r.prepare(ctx, cluster)
 	if err == nil {
-		err = r.suites(ctx, cluster)
+		err = r.runSuites(ctx, cluster)
 	}
 	ctx = context.WithoutCancel(ctx) // also when it was interrupted
 	if err != nil {
@@ -130,10 +132,10 @@ func (r *runner) prepare(ctx context.Context, cluster *kind.Cluster) error {
 	return nil
 }
 
-// suites runs all, also where one fails.
-func (r *runner) suites(ctx context.Context, cluster *kind.Cluster) error {
+// runSuites runs all, also where one fails.
+func (r *runner) runSuites(ctx context.Context, cluster *kind.Cluster) error {
 	var errs []error
-	for _, s := range suites() {
+	for _, s := range r.suites {
 		if r.only != "" && s.name != r.only {
 			continue
 		}
