@@ -1,6 +1,10 @@
 package sail
 
-import "github.com/revision-router/revision-router/test/cluster"
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/revision-router/revision-router/test/cluster"
+)
 
 // Component is what runs in a mesh, by the name of its workload.
 type Component string
@@ -20,7 +24,8 @@ type fault struct {
 }
 
 // Break lets a version of a component never get ready, as with an image that cannot be pulled: its pods have the annotation
-// cluster.AnnotationReady. What runs already is rolled out again, and hangs in that.
+// cluster.AnnotationReady for the nodes of a local control plane, and a readiness gate for a kubelet. What runs already is rolled
+// out again, and hangs in that.
 func (o *Operator) Break(c Component, version string) { o.setBroken(fault{c, bare(version)}, true) }
 
 // Mend ends what Break began: the next roll-out gets ready.
@@ -44,4 +49,12 @@ func (o *Operator) faultsOf(c Component, version string) map[string]string {
 		return nil
 	}
 	return map[string]string{cluster.AnnotationReady: "false"}
+}
+
+// gates are the conditions that a kubelet waits for, and nobody sets.
+func gates(faults map[string]string) []corev1.PodReadinessGate {
+	if len(faults) == 0 {
+		return nil
+	}
+	return []corev1.PodReadinessGate{{ConditionType: cluster.AnnotationReady}}
 }

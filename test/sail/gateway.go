@@ -244,8 +244,8 @@ func gatewayObjects(g gatewaySpec) []rendered {
 				Template: corev1.PodTemplateSpec{
 					ObjectMeta: metav1.ObjectMeta{Labels: podLabels, Annotations: annotations},
 					Spec: corev1.PodSpec{
-						ServiceAccountName: g.name,
-						Containers:         []corev1.Container{{Name: "istio-proxy", Image: g.image, Args: []string{"proxy"}}},
+						ServiceAccountName: g.name, ReadinessGates: gates(g.faults),
+						Containers: []corev1.Container{{Name: "istio-proxy", Image: g.image, Args: []string{"proxy"}}},
 					},
 				},
 			},

@@ -131,7 +131,7 @@ func istiodDeployment(revision *object, r release, labels istiodLabels, faults m
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: podLabels, Annotations: annotations},
 				Spec: corev1.PodSpec{
-					ServiceAccountName: istiodName(revision),
+					ServiceAccountName: istiodName(revision), ReadinessGates: gates(faults),
 					Containers: []corev1.Container{{
 						Name: "discovery", Image: image("pilot", r.version, isAmbient(text(revision, "spec", "values", "profile"))), Args: []string{"discovery"},
 						Env: []corev1.EnvVar{{Name: "REVISION", Value: name}},

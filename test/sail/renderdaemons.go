@@ -95,7 +95,7 @@ func (o *Operator) daemonChart(d daemonSpec) []rendered {
 					ObjectMeta: metav1.ObjectMeta{Labels: d.podLabels, Annotations: annotations},
 					Spec: corev1.PodSpec{
 						ServiceAccountName: d.account, Containers: []corev1.Container{d.container}, Affinity: affinity,
-						TerminationGracePeriodSeconds: d.grace, PriorityClassName: "system-node-critical",
+						TerminationGracePeriodSeconds: d.grace, PriorityClassName: "system-node-critical", ReadinessGates: gates(d.faults),
 						Tolerations: []corev1.Toleration{
 							{Effect: corev1.TaintEffectNoSchedule, Operator: corev1.TolerationOpExists},
 							{Key: "CriticalAddonsOnly", Operator: corev1.TolerationOpExists},
