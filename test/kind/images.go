@@ -45,7 +45,7 @@ func Versions() []string {
 // istioImages are the images of one version of Istio's.
 func istioImages(version string) []string {
 	const hub = "registry.istio.io/release/"
-	names := []string{"istio/proxyv2:" + version}
+	names := []string{"istio/proxyv2:" + version, "registry.example/istio/proxyv2:" + version} // the latter is the page's
 	for _, image := range []string{"pilot", "proxyv2", "install-cni", "ztunnel"} {
 		names = append(names, hub+image+":"+version, hub+image+":"+version+"-distroless")
 	}
