@@ -22,16 +22,16 @@ type LiveMeshGetter interface {
 }
 
 // judge gathers the mesh and checks the change against it. What of the mesh is not read live may be a moment old: whoever
-// takes the last user of a revision away and then the revision, in one script, must not be told that it is still used. So
-// a refusal that rests on such things is given only if they are still there a moment later. Where that look fails the first
-// one counts: fail closed.
+// takes the last user of a revision away and then the revision, in one script, must not be told that it is still used, nor
+// whoever waits with kubectl rollout status that the old pods still run. So a refusal that rests on such things is given only if
+// they are still there a moment later. Where that look fails the first one counts: fail closed.
 func judge(ctx context.Context, from LiveMeshGetter, change skew.Change, policy skew.Policy) ([]skew.Finding, error) {
 	mesh, err := gatherMesh(ctx, from, change)
 	if err != nil {
 		return nil, err
 	}
 	findings := skew.Check(mesh, change, policy)
-	if !skew.Denied(findings) || skew.Denied(skew.Check(withoutUsers(mesh), change, policy)) {
+	if !skew.Denied(findings) || skew.Denied(skew.Check(withoutPods(mesh), change, policy)) {
 		return findings, nil
 	}
 	if later := gatherLater(ctx, from, change); later != nil {
@@ -52,11 +52,23 @@ func gatherLater(ctx context.Context, from LiveMeshGetter, change skew.Change) *
 	return mesh
 }
 
-// withoutUsers is the mesh without what comes and goes all the time, and which no live read asks for: workloads, namespaces
-// and others that name a revision, a tag or a waypoint.
-func withoutUsers(mesh *skew.Mesh) *skew.Mesh {
+// withoutPods is the mesh without what comes and goes all the time, and which no live read asks for: what pods of Istio's own
+// components run, workloads, and namespaces and others that name a revision, a tag or a waypoint.
+func withoutPods(mesh *skew.Mesh) *skew.Mesh {
 	bare := *mesh
 	bare.Workloads, bare.Namespaces, bare.Consumers = nil, nil, nil
+	bare.Revisions = slices.Clone(mesh.Revisions)
+	for n := range bare.Revisions {
+		bare.Revisions[n].Istiod.PodVersions = nil
+	}
+	if mesh.CNI != nil {
+		cni := *mesh.CNI
+		cni.DaemonSet.PodVersions, bare.CNI = nil, &cni
+	}
+	if mesh.ZTunnel != nil {
+		ztunnel := *mesh.ZTunnel
+		ztunnel.DaemonSet.PodVersions, bare.ZTunnel = nil, &ztunnel
+	}
 	return &bare
 }
 

@@ -246,3 +246,48 @@ func TestRefusalsByWhatMayBeAMomentOldAreLookedAtAgain(t *testing.T) {
 		})
 	}
 }
+
+// What a control plane runs is told by its pods, which are those of the snapshot, too: kubectl rollout status may end some
+// milliseconds before the router hears that the last old one ends.
+func TestPodsOfAControlPlaneAreLookedAtAgain(t *testing.T) {
+	done := func(version string, pods ...string) skew.Rollout {
+		return skew.Rollout{Found: true, Version: version, Observed: true, Pods: 1, Updated: 1, Ready: 1, PodVersions: pods}
+	}
+	under := done("v1.30.3", "v1.29.6")
+	under.Pods = 2
+	request := admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
+		Kind: metav1.GroupVersionKind{Group: "sailoperator.io", Version: "v1", Kind: "IstioCNI"}, Operation: admissionv1.Update,
+		OldObject: runtime.RawExtension{Raw: []byte(`{"metadata":{"name":"default"},"spec":{"version":"v1.29.6","namespace":"istio-cni"}}`)},
+		Object:    runtime.RawExtension{Raw: []byte(`{"metadata":{"name":"default"},"spec":{"version":"v1.30.3","namespace":"istio-cni"}}`)},
+	}}
+	cases := map[string]struct {
+		first, later skew.Rollout
+		allowed      bool
+		settles      int
+	}{
+		"the old pod has ended meanwhile": {done("v1.30.3", "v1.29.6", "v1.30.3"), done("v1.30.3", "v1.30.3"), true, 1},
+		"the old pod still runs":          {done("v1.30.3", "v1.29.6", "v1.30.3"), done("v1.30.3", "v1.29.6", "v1.30.3"), false, 1},
+		"the roll-out is under way":       {under, done("v1.30.3", "v1.30.3"), false, 0},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			mesh := func(istiod skew.Rollout) skew.Mesh {
+				return skew.Mesh{
+					Istios: []skew.Istio{{Name: "default", Version: "v1.30.3", Strategy: skew.InPlace, Active: "default", Observed: true}},
+					Revisions: []skew.Revision{{
+						Revision: routing.Revision{Name: "default", Version: "v1.30.3", Istio: "default", Origin: routing.Sail},
+						Ready:    skew.Ready, Istiod: istiod,
+					}},
+					CNI: &skew.CNI{Name: "default", Namespace: "istio-cni", Version: "v1.29.6", DaemonSet: done("v1.29.6", "v1.29.6")},
+				}
+			}
+			source := &meshSource{mesh: mesh(tc.first), settle: func(s *meshSource) error { s.mesh = mesh(tc.later); return nil }}
+			response := NewChangeValidator(ChangeValidatorOptions{
+				Mesh: source, Policy: skew.DefaultPolicy, Recorder: &counted{}, Log: logr.Discard(),
+			}).Handle(t.Context(), request)
+			if response.Allowed != tc.allowed || source.settles != tc.settles {
+				t.Errorf("allowed %t after %d waits, want %t after %d: %+v", response.Allowed, source.settles, tc.allowed, tc.settles, response.Result)
+			}
+		})
+	}
+}

@@ -17,9 +17,9 @@ import (
 )
 
 // LiveSkewMesh is the latest snapshot with everything that is few of its kind read from the API server at this
-// moment: what the Sail Operator's objects ask for, and what of istiod, IstioCNI and ZTunnel runs. So a write is
+// moment: what the Sail Operator's objects ask for, and how far istiod, IstioCNI and ZTunnel are rolled out. So a write is
 // judged right that comes within a millisecond of another one, before any watch has told of it.
-// Namespaces, Gateways, waypoints' consumers and workloads are those of the snapshot.
+// Pods, namespaces, Gateways and waypoints' consumers are those that watches have told of.
 //
 // A router that has just started waits for its first snapshot until the context is done, unless it lacks a right, which no
 // moment's wait mends; after that it takes at most SkewOptions.LiveTimeout. An error says what could not be read; whether the
