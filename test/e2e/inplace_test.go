@@ -93,6 +93,8 @@ func (w *world) inPlaceUpdate() {
 	w.router("rolled back after the restart", func(s *step) { s.refused("inplace/back", skew.DataPlaneAhead) })
 	w.works("the next minor", func(s *step) {
 		s.do("inplace/update-again")
+		s.injects("bookinfo", "default", "v1.30.3")
+		s.do("inplace/restart-again")
 		s.sidecars("bookinfo", "default", "v1.30.3")
 	})
 }
