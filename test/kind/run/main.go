@@ -29,11 +29,12 @@ import (
 // exitMissing is the exit code where the machine lacks something.
 const exitMissing = 3
 
-// suites are what is run, in this order.
+// suites are what is run, in this order. Procedures have the cluster one after the other: none begins to count its time while it
+// waits for another.
 func suites(procedures string) []suite {
 	return []suite{
 		{"cluster", []string{"go", "test", "-count=1", "-v", "-timeout=90m", "-tags=kind", "./test/e2ekind"}},
-		{"procedures", []string{"go", "test", "-count=1", "-v", "-timeout=90m", "-tags=e2e", "-run=" + procedures, "./test/e2e"}},
+		{"procedures", []string{"go", "test", "-count=1", "-v", "-timeout=90m", "-parallel=1", "-tags=e2e", "-run=" + procedures, "./test/e2e"}},
 	}
 }
 
