@@ -21,18 +21,14 @@ import (
 // withWatchesHeld starts a source of a populated cluster whose watches, once it is ready, tell nothing any more.
 func withWatchesHeld(t *testing.T) (*mesh.Skew, *api) {
 	t.Helper()
-	c := cluster.Shared(t)
-	installAllCRDs(t, c)
-	a := newAPI(t, c.Config())
-	populate(a)
 	hold, release := make(chan struct{}), make(chan struct{})
-	s, _ := runSkew(t, mesh.SkewOptions{Config: c.Config(), Intercept: func(string) {
+	s, a := populatedSkew(t, func(string) {
 		select {
 		case <-hold:
 			<-release
 		default:
 		}
-	}})
+	})
 	t.Cleanup(func() { close(release) })
 	awaitSkewMesh(t, s, populated())
 	close(hold)
@@ -59,14 +55,14 @@ func denied(findings []skew.Finding) bool {
 	return false
 }
 
-// populatedSkew starts a source of a populated cluster, and waits for its first snapshot.
-func populatedSkew(t *testing.T) (*mesh.Skew, *api) {
+// populatedSkew starts a source of a populated cluster, with what its requests go through or nil, and waits for its first snapshot.
+func populatedSkew(t *testing.T, intercept func(string)) (*mesh.Skew, *api) {
 	t.Helper()
 	c := cluster.Shared(t)
 	installAllCRDs(t, c)
 	a := newAPI(t, c.Config())
 	populate(a)
-	s, _ := runSkew(t, mesh.SkewOptions{Config: c.Config()})
+	s, _ := runSkew(t, mesh.SkewOptions{Config: c.Config(), Intercept: intercept})
 	awaitSkew(t, s)
 	return s, a
 }
@@ -125,7 +121,7 @@ func TestLiveSkewMeshIsAheadOfTheWatches(t *testing.T) {
 
 // Two writers at the same moment are both seen, time after time.
 func TestLiveSkewMeshSeesWritesOfTheSameMoment(t *testing.T) {
-	s, a := populatedSkew(t)
+	s, a := populatedSkew(t, nil)
 	for round := range 30 {
 		version := fmt.Sprintf("v1.30.%d", round)
 		write := func(kind string) error {
@@ -240,7 +236,7 @@ func TestTheFirstSnapshotIsWaitedFor(t *testing.T) {
 
 // What only the snapshot tells is in it after a wait, time after time.
 func TestASettledSnapshotTellsOfWhatHappenedBefore(t *testing.T) {
-	s, a := populatedSkew(t)
+	s, a := populatedSkew(t, nil)
 	made := a.create(namespace("settled", `{"istio.io/rev":"before"}`))
 	for round := range 5 {
 		want := fmt.Sprintf("round-%d", round)
