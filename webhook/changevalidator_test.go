@@ -236,14 +236,19 @@ func TestRefusalsByWhatMayBeAMomentOldAreLookedAtAgain(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			source := &meshSource{mesh: used, settle: tc.settle}
-			response := NewChangeValidator(ChangeValidatorOptions{
-				Mesh: source, Policy: skew.DefaultPolicy, Recorder: &counted{}, Log: logr.Discard(),
-			}).Handle(t.Context(), tc.request)
-			if response.Allowed != tc.allowed || source.settles != tc.settles {
-				t.Errorf("allowed %t after %d waits, want %t after %d: %+v", response.Allowed, source.settles, tc.allowed, tc.settles, response.Result)
-			}
+			wantLooks(t, &meshSource{mesh: used, settle: tc.settle}, tc.request, tc.allowed, tc.settles)
 		})
+	}
+}
+
+// wantLooks wants a request to be admitted or refused after the validator has waited for the snapshot so many times.
+func wantLooks(t *testing.T, source *meshSource, request admission.Request, allowed bool, settles int) {
+	t.Helper()
+	response := NewChangeValidator(ChangeValidatorOptions{
+		Mesh: source, Policy: skew.DefaultPolicy, Recorder: &counted{}, Log: logr.Discard(),
+	}).Handle(t.Context(), request)
+	if response.Allowed != allowed || source.settles != settles {
+		t.Errorf("allowed %t after %d waits, want %t after %d: %+v", response.Allowed, source.settles, allowed, settles, response.Result)
 	}
 }
 
@@ -282,12 +287,7 @@ func TestPodsOfAControlPlaneAreLookedAtAgain(t *testing.T) {
 				}
 			}
 			source := &meshSource{mesh: mesh(tc.first), settle: func(s *meshSource) error { s.mesh = mesh(tc.later); return nil }}
-			response := NewChangeValidator(ChangeValidatorOptions{
-				Mesh: source, Policy: skew.DefaultPolicy, Recorder: &counted{}, Log: logr.Discard(),
-			}).Handle(t.Context(), request)
-			if response.Allowed != tc.allowed || source.settles != tc.settles {
-				t.Errorf("allowed %t after %d waits, want %t after %d: %+v", response.Allowed, source.settles, tc.allowed, tc.settles, response.Result)
-			}
+			wantLooks(t, source, request, tc.allowed, tc.settles)
 		})
 	}
 }
