@@ -38,6 +38,9 @@ func Find(ctx context.Context) (*Machine, error) {
 	if err := engine(ctx); err != nil {
 		return nil, err
 	}
+	if err := network(ctx); err != nil {
+		return nil, err
+	}
 	if m.nodeImage != "" {
 		if err := nodeImage(ctx, m.nodeImage); err != nil {
 			return nil, err
@@ -66,7 +69,7 @@ func engine(ctx context.Context) error {
 	case err != nil:
 		return MissingError{"no Docker Engine answers", "start yours, or run .ci/engine as root on Debian or Ubuntu"}
 	}
-	return network(ctx)
+	return nil
 }
 
 // network tells whether the engine can make a network, which the nodes are on. One that runs without rights for iptables cannot.
