@@ -148,7 +148,7 @@ func TestEverySafetyMeasureIsNeeded(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			if testing.Short() {
-				t.Skip("walks through hundreds of worlds")
+				t.Skip("walks through hundreds of worlds; run without -short")
 			}
 			if found := breaks(tc, stray, 500); found == "" {
 				t.Error("no world broke: the property test would not notice if this measure were missing")

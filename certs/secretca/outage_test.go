@@ -13,7 +13,7 @@ import (
 
 func TestAnOutageOfTheAPIServerIsSurvived(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts a control plane of its own")
+		t.Skip("starts a control plane of its own; run without -short")
 	}
 	c, err := cluster.Start(t.Context(), cluster.Options{})
 	if err != nil {
