@@ -100,7 +100,7 @@ func (k *kindPlatform) install(ctx context.Context, values []string) error {
 	return k.reached(ctx)
 }
 
-// reached waits until the API server reaches the router. That its pods are ready says little less: kube-proxy has to hear of it.
+// reached waits until the API server reaches the router. Its pods being ready is not enough: kube-proxy has to hear of them.
 func (k *kindPlatform) reached(ctx context.Context) error {
 	client, err := dynamic.NewForConfig(k.cluster.Config())
 	if err != nil {

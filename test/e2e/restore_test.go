@@ -125,7 +125,7 @@ func (w *world) revisionsBack(were map[string]*unstructured.Unstructured) {
 	}
 }
 
-// awaitRest is for what goes on by itself when a case is over: it may take its time, and more of it in kind.
+// awaitRest is for what goes on by itself between the commands of a case, or after them: it may take its time, and more of it in kind.
 func awaitRest(ctx context.Context, holds func(context.Context) error) error {
 	return awaitEvery(ctx, pollRest, patience*slowness(), holds)
 }
