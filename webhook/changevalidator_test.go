@@ -236,19 +236,24 @@ func TestRefusalsByWhatMayBeAMomentOldAreLookedAtAgain(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			wantLooks(t, &meshSource{mesh: used, settle: tc.settle}, tc.request, tc.allowed, tc.settles)
+			wantLooks(t, &meshSource{mesh: used, settle: tc.settle}, tc.request, looks{tc.allowed, tc.settles})
 		})
 	}
 }
 
-// wantLooks wants a request to be admitted or refused after the validator has waited for the snapshot so many times.
-func wantLooks(t *testing.T, source *meshSource, request admission.Request, allowed bool, settles int) {
+// looks are what came of a request, and how often the validator waited for the snapshot before.
+type looks struct {
+	allowed bool
+	settles int
+}
+
+func wantLooks(t *testing.T, source *meshSource, request admission.Request, want looks) {
 	t.Helper()
 	response := NewChangeValidator(ChangeValidatorOptions{
 		Mesh: source, Policy: skew.DefaultPolicy, Recorder: &counted{}, Log: logr.Discard(),
 	}).Handle(t.Context(), request)
-	if response.Allowed != allowed || source.settles != settles {
-		t.Errorf("allowed %t after %d waits, want %t after %d: %+v", response.Allowed, source.settles, allowed, settles, response.Result)
+	if got := (looks{response.Allowed, source.settles}); got != want {
+		t.Errorf("allowed %t after %d waits, want %t after %d: %+v", got.allowed, got.settles, want.allowed, want.settles, response.Result)
 	}
 }
 
@@ -287,7 +292,7 @@ func TestPodsOfAControlPlaneAreLookedAtAgain(t *testing.T) {
 				}
 			}
 			source := &meshSource{mesh: mesh(tc.first), settle: func(s *meshSource) error { s.mesh = mesh(tc.later); return nil }}
-			wantLooks(t, source, request, tc.allowed, tc.settles)
+			wantLooks(t, source, request, looks{tc.allowed, tc.settles})
 		})
 	}
 }
