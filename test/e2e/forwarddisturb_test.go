@@ -130,14 +130,14 @@ func (s *storm) replaceRouters(ctx context.Context, t *testing.T) {
 		return
 	}
 	victim := s.env.Deployment.Replicas()[0]
-	open, err := s.env.Deployment.Kill(victim)
+	lost, err := s.env.Deployment.Kill(victim)
 	if err != nil {
 		t.Errorf("killing a router: %v", err)
 	}
 	if err := s.env.Deployment.Gone(ctx, victim); err != nil {
 		t.Error(err)
 	}
-	s.bound.Store(int64(open + victim.Endpoint.Refused()))
+	s.bound.Store(int64(lost().All()))
 	if err := s.env.Deployment.Scale(ctx, routers); err != nil {
 		t.Errorf("replacing the router that was killed: %v", err)
 	}

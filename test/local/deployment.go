@@ -111,11 +111,25 @@ func (d *Deployment) Stopped() error {
 }
 
 // Kill ends a replica without a warning, as the kernel does when memory is short. The Service finds out when the
-// kubelet does. It returns how many connections led to the replica when it died.
-func (d *Deployment) Kill(r *Replica) (open int, err error) {
-	open = r.Endpoint.Open()
-	return open, r.process.kill()
+// kubelet does. What it returns tells how many connections may have failed with the replica up to now.
+func (d *Deployment) Kill(r *Replica) (lost func() Lost, err error) {
+	e := r.Endpoint
+	// In this order a connection that is made meanwhile counts twice, and none is left out: these are bounds.
+	before := Lost{Late: e.Made(), Refused: e.Refused()}
+	before.Open = e.Open()
+	return func() Lost {
+		return Lost{Open: before.Open, Late: e.Made() - before.Late, Refused: e.Refused() - before.Refused}
+	}, r.process.kill()
 }
+
+// Lost are the connections that may have failed with a replica that was killed. Each carried one request at most.
+type Lost struct {
+	// Open when it was killed, made while it died, and sent to it when nothing listened there any more.
+	Open, Late, Refused int
+}
+
+// All is the most requests that can have failed.
+func (l Lost) All() int { return l.Open + l.Late + l.Refused }
 
 // Gone waits until no new connection is sent to a replica any more.
 func (d *Deployment) Gone(ctx context.Context, r *Replica) error {
