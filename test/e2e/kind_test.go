@@ -30,8 +30,6 @@ import (
 )
 
 // kindCluster is had by one procedure after the other.
-//
-//nolint:gochecknoglobals // There is one cluster for each test process.
 var kindCluster sync.Mutex
 
 // kindPlatform is the kind cluster that make e2e-kind has started. The router is what the image holds, installed by Helm, and

@@ -37,8 +37,6 @@ type localPlatform struct {
 }
 
 // builtRouter is the program under test, built once for all procedures; or the file that E2E_ROUTER names.
-//
-//nolint:gochecknoglobals // One for each test process is the point.
 var builtRouter = struct {
 	sync.Mutex
 	dir, path string

@@ -64,7 +64,7 @@ type report struct {
 	printed map[string]string
 }
 
-//nolint:gochecknoglobals // One for each test process is the point: TestMain prints what the tests found.
+// results are those of all procedures of this process: TestMain prints what the tests found.
 var results = report{steps: map[string]bool{}, printed: map[string]string{}}
 
 func (r *report) add(of *result) {

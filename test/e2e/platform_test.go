@@ -38,13 +38,13 @@ type platform interface {
 // routerOff is with ROUTER=off: nothing is installed, so that every case that needs the router has to fail.
 func routerOff() bool { return os.Getenv("ROUTER") == "off" }
 
-// slowness is by how much longer anything may take than on a local control plane. In a kind cluster images are started, probes
+// slower is how long something may take that takes so long on a local control plane. In a kind cluster images are started, probes
 // wait for their turn, and what stops has its grace period.
-func slowness() time.Duration {
+func slower(d time.Duration) time.Duration {
 	if os.Getenv("E2E_PROVIDER") == "kind" {
-		return 5
+		return 5 * d
 	}
-	return 1
+	return d
 }
 
 // newPlatform starts the platform that E2E_PROVIDER names, or without it a local control plane.

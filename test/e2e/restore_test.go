@@ -19,7 +19,8 @@ import (
 // operator writes the IstioRevisions, but only those that are active: one that is still used would not come back by itself.
 func written() []schema.GroupVersionResource {
 	return []schema.GroupVersionResource{
-		{Version: "v1", Resource: "namespaces"}, sailKind("istios"), revisions(), sailKind("istiorevisiontags"), sailKind("istiocnis"),
+		{Version: "v1", Resource: "namespaces"},
+		sailKind("istios"), revisions(), sailKind("istiorevisiontags"), sailKind("istiocnis"),
 		sailKind("ztunnels"),
 		{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "gateways"},
 		{Version: "v1", Resource: "services"},
@@ -127,7 +128,7 @@ func (w *world) revisionsBack(were map[string]*unstructured.Unstructured) {
 
 // awaitRest is for what goes on by itself between the commands of a case, or after them: it may take its time, and more of it in kind.
 func awaitRest(ctx context.Context, holds func(context.Context) error) error {
-	return awaitEvery(ctx, pollRest, patience*slowness(), holds)
+	return awaitEvery(ctx, pollRest, slower(patience), holds)
 }
 
 func healthy(o *unstructured.Unstructured) bool {

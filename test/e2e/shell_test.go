@@ -47,7 +47,7 @@ func (s shell) bin() string { return filepath.Join(s.dir, "bin") }
 
 // command adds a command.
 func (s shell) command(name, script string) error {
-	return os.WriteFile(filepath.Join(s.bin(), name), []byte(script), 0o700) //nolint:gosec // has to be executable
+	return os.WriteFile(filepath.Join(s.bin(), name), []byte(script), 0o700)
 }
 
 // run returns what the commands print on either stream, and the error of the first that fails.
@@ -55,7 +55,7 @@ func (s shell) run(ctx context.Context, commands string, env ...string) (string,
 	// Longer than what any of the page's commands waits for by its own --timeout would hide which one it was.
 	ctx, cancel := context.WithTimeout(ctx, 3*patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", commands) //nolint:gosec // the commands are the page's
+	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", commands)
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+s.kubeconfig, "PATH="+s.bin()+":"+os.Getenv("PATH"), "HOME="+s.dir)
 	cmd.Env = append(cmd.Env, env...)

@@ -30,7 +30,7 @@ func (s *step) patience() time.Duration {
 	if routerOff() && strings.HasPrefix(s.name, routerCase) {
 		return 5 * time.Second
 	}
-	return patience * slowness()
+	return slower(patience)
 }
 
 // must is that of the case, as both have one.

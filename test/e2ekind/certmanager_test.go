@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/revision-router/revision-router/charts"
 	"github.com/revision-router/revision-router/test/certmanager"
 	"github.com/revision-router/revision-router/test/load"
@@ -49,15 +51,15 @@ func (w *world) testCertManager(t *testing.T) {
 	if err := <-installed; err != nil {
 		t.Fatal(err)
 	}
-	w.settled(t, replicas)
+	pods := w.settled(t, replicas)
 	w.routes(t, oldRevision)
 	r := w.underLoad(t, "renewal by cert-manager's objects", []string{oldRevision}, func(*load.Generator) {
-		before := w.expiries(t)
+		before := w.expiries(t.Context(), t, pods)
 		if err := issuer.Issue(t.Context(), charts.Name, servingCertificate); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "every replica serves the new certificate", func(context.Context) error {
-			for pod, expiry := range w.expiries(t) {
+		eventually(t, "every replica serves the new certificate", func(ctx context.Context) error {
+			for pod, expiry := range w.expiries(ctx, t, pods) {
 				if expiry == before[pod] {
 					return fmt.Errorf("%s serves the old one", pod)
 				}
@@ -68,12 +70,13 @@ func (w *world) testCertManager(t *testing.T) {
 	noneFailed(t, r)
 }
 
-// expiries are when the certificates end that the replicas serve.
-func (w *world) expiries(t *testing.T) map[string]float64 {
+// expiries are when the certificates end that these replicas serve.
+func (w *world) expiries(ctx context.Context, t *testing.T, pods []corev1.Pod) map[string]float64 {
 	t.Helper()
 	ends := map[string]float64{}
-	for _, pod := range w.settled(t, replicas) {
-		for name, value := range w.metrics(t.Context(), t, pod.Name) {
+	for i := range pods {
+		pod := &pods[i]
+		for name, value := range w.metrics(ctx, t, pod.Name) {
 			if strings.HasPrefix(name, "istio_revision_router_certificate_expiry_timestamp_seconds{") {
 				ends[pod.Name] = value
 			}

@@ -25,6 +25,7 @@ const (
 
 // usage is what the processes of all replicas have used so far.
 type usage struct {
+	at  time.Time
 	cpu float64
 	// memory is of the one that has most.
 	memory float64
@@ -37,7 +38,7 @@ func (w *world) testFigures(t *testing.T) {
 	before := w.usage(t)
 	pause(t, window)
 	rest := w.usage(t)
-	w.figure(t, "At rest", before, rest, window)
+	w.figure(t, "At rest", before, rest)
 	g, err := load.Start(t.Context(), load.Options{
 		Config: w.cluster.Config(), Namespaces: []string{crowd}, Revisions: []string{oldRevision}, Rate: figuresRate, MaxWaiting: 2 * waiting,
 	})
@@ -45,23 +46,21 @@ func (w *world) testFigures(t *testing.T) {
 		t.Fatal(err)
 	}
 	before = w.usage(t)
-	began := time.Now()
 	pause(t, window)
 	after := w.usage(t)
-	took := time.Since(began)
 	r := g.Stop()
 	w.results.load("measuring, all dry runs", r)
 	noneFailed(t, r)
-	w.figure(t, fmt.Sprintf("At %.0f pods/s", r.Rate()), before, after, took)
+	w.figure(t, fmt.Sprintf("At %.0f pods/s", r.Rate()), before, after)
 	if limit := float64(256 << 20); max(rest.memory, after.memory) >= limit {
 		t.Errorf("a replica took %.0f MiB, want less than the chart's limit", max(rest.memory, after.memory)/(1<<20))
 	}
 }
 
-func (w *world) figure(t *testing.T, when string, before, after usage, took time.Duration) {
+func (w *world) figure(t *testing.T, when string, before, after usage) {
 	t.Helper()
 	text := fmt.Sprintf("%s, the three replicas together took %.1f m of CPU, and the largest had %.0f MiB of memory.", when,
-		1000*(after.cpu-before.cpu)/took.Seconds(), after.memory/(1<<20))
+		1000*(after.cpu-before.cpu)/after.at.Sub(before.at).Seconds(), after.memory/(1<<20))
 	t.Log(text)
 	w.results.figure("%s", text)
 }
@@ -79,6 +78,7 @@ func pause(t *testing.T, d time.Duration) {
 
 func (w *world) usage(t *testing.T) (sum usage) {
 	t.Helper()
+	sum.at = time.Now()
 	for _, pod := range w.settled(t, replicas) {
 		metrics := w.metrics(t.Context(), t, pod.Name)
 		sum.cpu += metrics["process_cpu_seconds_total"]

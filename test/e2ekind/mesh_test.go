@@ -98,14 +98,14 @@ func (w *world) namespace(t *testing.T, name string, labels map[string]string) {
 	})
 }
 
-func (w *world) createSail(t *testing.T, kind, name string, spec map[string]any) {
+func (w *world) createSail(t *testing.T, ofKind, name string, spec map[string]any) {
 	t.Helper()
 	object := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
 	object.SetAPIVersion("sailoperator.io/v1")
-	object.SetKind(kind)
+	object.SetKind(ofKind)
 	object.SetName(name)
-	if _, err := w.dyn.Resource(sailKind(strings.ToLower(kind)+"s")).Create(t.Context(), object, metav1.CreateOptions{}); err != nil {
-		t.Fatalf("create %s %s: %v", kind, name, err)
+	if _, err := w.dyn.Resource(sailKind(strings.ToLower(ofKind)+"s")).Create(t.Context(), object, metav1.CreateOptions{}); err != nil {
+		t.Fatalf("create %s %s: %v", ofKind, name, err)
 	}
 }
 

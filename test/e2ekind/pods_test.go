@@ -62,15 +62,6 @@ func (w *world) routes(t *testing.T, revision string) *corev1.Pod {
 	return last
 }
 
-// routers are the pods of the router that are not being deleted.
-func (w *world) routers(ctx context.Context) ([]corev1.Pod, error) {
-	list, err := w.kube.CoreV1().Pods(charts.Name).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + charts.Name})
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil }), nil
-}
-
 // settled waits until n routers are ready and those before them are gone.
 func (w *world) settled(t *testing.T, n int) []corev1.Pod {
 	t.Helper()

@@ -7,6 +7,7 @@ import "testing"
 // TestPlansFrom124To128 climbs four minors. Nothing is taken back on the way: each kind of step is in the rows of the update
 // guide.
 func TestPlansFrom124To128(t *testing.T) {
+	t.Parallel()
 	rows := map[string]row{
 		"in place": {
 			strategy: "InPlace", cni: true, labels: injection, steps: 12, revision: "default",

@@ -10,6 +10,7 @@ const injection = "istio-injection=enabled"
 // 2.2.2, 2.3.2 and 2.3.4 install a mesh, which is what each row begins with; 3.4 and 3.5 look at traffic, which no stand-in
 // has; and an alias such as v1.30-latest (1.2) moves with the operator itself, which no plan updates.
 func TestPlansOfTheUpdateGuide(t *testing.T) {
+	t.Parallel()
 	runRows(t, map[string]row{
 		"2.2.1: the strategy InPlace is selected": {
 			strategy: "RevisionBased", from: "v1.24.4", to: "v1.24.4", cni: true, labels: byRevision, args: []string{"--strategy", "InPlace"},

@@ -28,12 +28,11 @@ func TestMain(m *testing.M) {
 
 const offered = "v1.24.3,v1.24.4,v1.25.5,v1.26.8,v1.27.9,v1.28.5,v1.29.6,v1.30.3"
 
-// atATime: each row has a cluster of its own, and waits for something most of the time.
-const atATime = 2
+// slots: each row has a cluster of its own, and waits for something most of the time.
+var slots = make(chan struct{}, 2)
 
 func runRows(t *testing.T, rows map[string]row) {
 	t.Helper()
-	slots := make(chan struct{}, atATime)
 	for name, r := range rows {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
