@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/revision-router/revision-router/routing"
 )
 
 // describe is an object with its version, such as "IstioCNI default v1.30.3".
@@ -108,62 +106,6 @@ func restart(workloads []Workload) []string {
 		}
 	}
 	return commands
-}
-
-// leave lists what moves the users of a control plane to another one: first what decides where new pods go, then
-// the restarts.
-func (v *view) leave(p *plane, to string) []string {
-	u := p.users.sorted()
-	var commands []string
-	add := func(command string) {
-		if !slices.Contains(commands, command) {
-			commands = append(commands, command)
-		}
-	}
-	for _, t := range v.pointing(p) {
-		add(fmt.Sprintf(`kubectl patch istiorevisiontag %s --type=merge `+
-			`-p '{"spec":{"targetRef":{"kind":"IstioRevision","name":"%s"}}}'`, t, to))
-	}
-	for _, t := range v.mesh.Tags {
-		if !t.Deleting && p.shares(t) {
-			add(on("annotate", Ref{Kind: KindTag, Name: t.Name}) + " " + routing.AnnotationRollout + "-")
-		}
-	}
-	for _, name := range u.namespaces {
-		ns, _ := v.routing.Namespace(name)
-		switch {
-		case ns.Injection.Present && !slices.Contains(u.tags, "default"):
-			add("kubectl label namespace " + name + " istio-injection- istio.io/rev=" + to + " --overwrite")
-		case !ns.Injection.Present && !slices.Contains(u.tags, ns.Revision.Value):
-			add("kubectl label namespace " + name + " istio.io/rev=" + to + " --overwrite")
-		}
-	}
-	for _, g := range v.mesh.Gateways {
-		if slices.Contains(u.gateways, g.Ref()) && g.Revision.Value == p.name {
-			add("kubectl label gateway " + g.Name + " -n " + g.Namespace + " istio.io/rev=" + to + " --overwrite")
-		}
-	}
-	if u.ztunnel {
-		add(fmt.Sprintf(`kubectl patch ztunnel default --type=merge `+
-			`-p '{"spec":{"targetRef":{"kind":"IstioRevision","name":"%s"}}}'`, to))
-	}
-	for _, command := range restart(u.workloads) {
-		add(command)
-	}
-	return commands
-}
-
-// pointing are the tags whose spec leads to the control plane; a tag that has only to catch up needs no step.
-func (v *view) pointing(p *plane) []string {
-	var names []string
-	for _, t := range v.mesh.Tags {
-		follows := t.TargetName == "" || slices.Contains(v.refTargets(t.TargetKind, t.TargetName), p.name)
-		if follows && slices.Contains(p.users.tags, t.Name) {
-			names = append(names, t.Name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }
 
 // itself is for newest: every revision but this one.

@@ -49,6 +49,16 @@ type breach struct {
 // breaches holds the violating pairs of a view.
 type breaches map[pair]breach
 
+// of reports whether what a singleton of the kind declares is in one of them.
+func (b breaches) of(kind Kind) bool {
+	for pair := range b {
+		if pair.ref.Kind == kind && pair.source == bySpec {
+			return true
+		}
+	}
+	return false
+}
+
 // singleton reports whether the component is an IstioCNI or ZTunnel.
 func (c component) singleton() bool { return c.ref.Kind == KindCNI || c.ref.Kind == KindZTunnel }
 

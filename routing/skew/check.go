@@ -70,6 +70,9 @@ func newCheck(m *Mesh, c Change, p Policy) *check {
 		before, after = m.put(c.Old), m.put(c.New)
 	}
 	k := &check{change: c, policy: p, before: newView(before, p), after: newView(after, p)}
+	if c.Operation == Create {
+		k.after.created = c.New.Ref().Kind
+	}
 	var follower Kind
 	if c.Operation == Update && (c.is(KindCNI) || c.is(KindZTunnel)) {
 		follower = c.New.Ref().Kind

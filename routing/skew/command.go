@@ -80,10 +80,15 @@ func install(name string) string {
 		`"},"spec":{"namespace":"istio-system","updateStrategy":{"type":"RevisionBased"}}}'`
 }
 
-// fitting is a version that a singleton can have beside the live control planes: that of the lowest of them. Where
-// that one has yet to roll out, an alias of what it runs.
+// fitting is a version that a singleton can have beside the live control planes: that of the lowest of them, and where
+// that one has yet to roll out, an alias of what it runs; but not more than a minor below the highest.
 func (v *view) fitting() Version {
-	var low Version
+	var low, high Version
+	for _, p := range v.live() {
+		if !high.Known() || p.version().MinorsAhead(high) > 0 {
+			high = p.version()
+		}
+	}
 	for _, p := range v.live() {
 		at, ok := p.lowest(func(claim) bool { return true })
 		if !ok || low.Known() && low.MinorsAhead(at) <= 0 {
@@ -92,6 +97,9 @@ func (v *view) fitting() Version {
 		if low = at.alias(); p.version().MinorsAhead(at) == 0 {
 			low = p.version()
 		}
+	}
+	if high.MinorsAhead(low) > 1 {
+		return high.next(-1).alias()
 	}
 	return low
 }

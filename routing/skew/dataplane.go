@@ -69,6 +69,9 @@ func (k *check) proxies(p *plane, ahead bool, group []breach) violation {
 		if len(pinned) > 0 {
 			v.todo = "Remove the pinned images and restart the rest first"
 		}
+		if old := k.before.plane(p.name); old != nil && k.before.rollsOut(old) {
+			v.todo, v.steps = "First wait for "+show(old.version())+" to run, and restart them", append([]string{old.wait()}, v.steps...)
+		}
 	}
 	return v
 }

@@ -1,6 +1,9 @@
 package skew_test
 
-import "github.com/revision-router/revision-router/routing/skew"
+import (
+	"github.com/revision-router/revision-router/routing"
+	"github.com/revision-router/revision-router/routing/skew"
+)
 
 // proxies is an in-place mesh with these workloads.
 func proxies(version string, workloads ...skew.Workload) skew.Mesh {
@@ -72,55 +75,6 @@ func controlPlaneMessages() []says {
 	}
 }
 
-func proxyMessages() []says {
-	from29, from30 := istio("v1.29.6", skew.InPlace), istio("v1.30.3", skew.InPlace)
-	ingress := deployment("ingress", "istio-ingressgateway", "default", "v1.28.5")
-	ingress.Role = skew.GatewayProxy
-	return []says{
-		{
-			skew.DataPlaneBehind, "Istio goes from v1.29.6 to v1.30.3 over sidecars at v1.28.5",
-			proxies("v1.29.6", deployment("bookinfo", "reviews-v1", "default", "v1.28.5"), deployment("shop", "cart", "default", "v1.28.5")),
-			toVersion(from29, "v1.30.3"),
-		},
-		{
-			skew.DataPlaneBehind, "Istio goes from v1.29.6 to v1.30.3 over an ingress gateway at v1.28.5",
-			proxies("v1.29.6", ingress), toVersion(from29, "v1.30.3"),
-		},
-		{
-			skew.DataPlaneBehind, "Istio goes from v1.29.6 to v1.30.3 over a waypoint whose image is pinned to v1.28.5",
-			with(inPlace("v1.29.6"), func(m *skew.Mesh) { m.Gateways = []skew.Gateway{pinnedWaypoint()} }), toVersion(from29, "v1.30.3"),
-		},
-		{
-			skew.DataPlaneBehind, "a waypoint is created with an image of v1.28.5 pinned, under v1.30.3",
-			inPlace("v1.30.3"), create(pinnedWaypoint()),
-		},
-		{
-			skew.DataPlaneBehind, "Istio goes from v1.29.6 to v1.30.3 over sidecars, and a waypoint whose image is pinned, at v1.28.5",
-			with(proxies("v1.29.6", deployment("bookinfo", "reviews-v1", "default", "v1.28.5")), func(m *skew.Mesh) {
-				m.Gateways = []skew.Gateway{pinnedWaypoint()}
-			}),
-			toVersion(from29, "v1.30.3"),
-		},
-		{
-			skew.DataPlaneAhead, "a waypoint is created with an image of v1.28.5 pinned, over v1.27.3",
-			inPlace("v1.27.3"), create(pinnedWaypoint()),
-		},
-		{
-			skew.DataPlaneAhead, "Istio goes back to v1.29.6 under sidecars at v1.30.3",
-			proxies("v1.30.3", deployment("bookinfo", "reviews-v1", "default", "v1.30.3")), toVersion(from30, "v1.29.6"),
-		},
-		{
-			skew.DataPlaneAhead, "Istio goes back to v1.29.6 under IstioCNI at v1.30.3",
-			withCNI(inPlace("v1.30.3"), "v1.30.3"), toVersion(from30, "v1.29.6"),
-		},
-		{
-			skew.DataPlaneAhead, "Istio goes back to v1.29.6 while pods of IstioCNI, lowered already, still run v1.30.3",
-			with(withCNI(inPlace("v1.30.3"), "v1.29.6"), func(m *skew.Mesh) { m.CNI.DaemonSet = rolling("1.30.3", "1.29.6") }),
-			toVersion(from30, "v1.29.6"),
-		},
-	}
-}
-
 func singletonMessages() []says {
 	both := withCNI(revisionBased("v1.29.6", "v1.30.3"), "v1.29.6")
 	both.Workloads = []skew.Workload{deployment("bookinfo", "reviews-v1", "default-v1-29-6", "v1.29.6")}
@@ -133,12 +87,26 @@ func singletonMessages() []says {
 			ambient("v1.29.6"), raiseCNI,
 		},
 		{
+			skew.CNISkew, "IstioCNI goes to v1.30.3, ahead of an Istio with RevisionBased at v1.29.6 and a tag that follows it",
+			with(withCNI(revisionBased("v1.29.6"), "v1.29.6"), func(m *skew.Mesh) {
+				m.Tags = []routing.Tag{tag("default", "Istio", "default", "default-v1-29-6").Tag}
+				m.Namespaces = []skew.Namespace{namespace("bookinfo", "istio-injection=enabled")}
+				m.Workloads = []skew.Workload{deployment("bookinfo", "reviews-v1", "default-v1-29-6", "v1.29.6")}
+			}),
+			raiseCNI,
+		},
+		{
 			skew.CNISkew, "IstioCNI goes to v1.30.3 with the Istio, before that runs",
 			declaredOnly(), raiseCNI,
 		},
 		{
 			skew.CNISkew, "IstioCNI goes to v1.30.3 while pods still use the revision at v1.29.6",
 			both, raiseCNI,
+		},
+		{
+			skew.CNISkew, "IstioCNI goes back to v1.28.5 while istiod, lowered to v1.29.6, still runs v1.30.3",
+			with(withCNI(inPlace("v1.29.6"), "v1.29.6"), func(m *skew.Mesh) { m.Revisions[0].Istiod = runs("v1.30.3") }),
+			toVersion(cni("v1.29.6"), "v1.28.5"),
 		},
 		{
 			skew.CNISkew, "IstioCNI goes back to v1.28.5 under v1.30.3",
@@ -231,6 +199,35 @@ func singletonMessages() []says {
 			skew.CNIZTunnelPair, "ZTunnel is created at v1.28.5 beside IstioCNI at v1.30.3, without a control plane",
 			skew.Mesh{CNI: new(cni("v1.30.3"))},
 			create(ztunnel("v1.28.5")),
+		},
+		{
+			skew.CNIZTunnelPair, "ZTunnel is created at v1.29.6 beside an Istio at v1.30.3 and IstioCNI at v1.28.5",
+			withCNI(inPlace("v1.30.3"), "v1.28.5"), create(ztunnel("v1.29.6")),
+		},
+		{
+			skew.CNIZTunnelPair, "IstioCNI goes from v1.28.5 to v1.30.3 beside ZTunnel at v1.28.5, without a control plane",
+			skew.Mesh{CNI: new(cni("v1.28.5")), ZTunnel: new(ztunnel("v1.28.5"))},
+			toVersion(cni("v1.28.5"), "v1.30.3"),
+		},
+		{
+			skew.CNIZTunnelPair, "ZTunnel goes from v1.30.3 back to v1.28.5 beside IstioCNI at v1.30.3, without a control plane",
+			skew.Mesh{CNI: new(cni("v1.30.3")), ZTunnel: new(ztunnel("v1.30.3"))},
+			toVersion(ztunnel("v1.30.3"), "v1.28.5"),
+		},
+		{
+			skew.CNIZTunnelPair, "IstioCNI goes from v1.29.6 to v1.30.3 beside ZTunnel at v1.28.5, without a control plane",
+			skew.Mesh{CNI: new(cni("v1.29.6")), ZTunnel: new(ztunnel("v1.28.5"))},
+			raiseCNI,
+		},
+		{
+			skew.CNIZTunnelPair, "ZTunnel goes from v1.29.6 back to v1.28.5 beside IstioCNI at v1.30.3, without a control plane",
+			skew.Mesh{CNI: new(cni("v1.30.3")), ZTunnel: new(ztunnel("v1.29.6"))},
+			toVersion(ztunnel("v1.29.6"), "v1.28.5"),
+		},
+		{
+			skew.CNIZTunnelPair, "IstioCNI goes from v1.30.3 back to v1.28.5 beside ZTunnel at v1.30.3, without a control plane",
+			skew.Mesh{CNI: new(cni("v1.30.3")), ZTunnel: new(ztunnel("v1.30.3"))},
+			toVersion(cni("v1.30.3"), "v1.28.5"),
 		},
 		{
 			skew.CNIZTunnelPair, "ZTunnel goes from v1.29.6 to v1.30.3 before IstioCNI does", pending(), raiseZTunnel,

@@ -20,23 +20,50 @@ func cniAndZTunnel(k *check) []violation {
 		rule: CNIZTunnelPair, what: k.subject() + " would be " + after.relation() + ".", instead: true,
 		objects: []Ref{k.change.object().Ref(), after.other.ref},
 	}
-	version := k.change.object().Ref().Version
 	switch {
 	case after.other.source != bySpec:
 		kind := after.other.ref.Kind
 		v.todo, v.steps = k.after.daemonSetFirst(kind), []string{k.after.waitForDaemonSet(kind)}
 		v.instead = false
-	case k.change.Operation == Update && after.turned && kind == KindZTunnel:
-		v.todo, v.instead = "Raise IstioCNI first and wait for it", false
-		v.steps = []string{patchVersion(KindCNI, after.other.ref.Name, version), k.after.waitForDaemonSet(KindCNI)}
-	case k.change.Operation == Update && after.turned:
-		v.todo, v.instead = "Lower ZTunnel first"+k.after.andWait(KindZTunnel), false
-		v.steps = []string{patchVersion(KindZTunnel, after.other.ref.Name, version), k.after.waitForDaemonSet(KindZTunnel)}
+	case k.change.Operation == Update:
+		k.inTurn(&v)
+	case k.newBreaches.of(after.other.ref.Kind):
+		kind, fits := after.other.ref.Kind, k.after.fitting().String()
+		v.todo, v.instead = "First bring "+after.other.ref.String()+" to "+fits, false
+		v.steps = []string{patchVersion(kind, after.other.ref.Name, fits), k.after.waitForDaemonSet(kind)}
 	default:
-		v.todo = "Move the two in turn, IstioCNI first when raising, or choose the same version"
+		v.todo = "Choose the same version"
 		v.steps = []string{k.patches(specVersion(after.other.version.String()))}
 	}
 	return []violation{v}
+}
+
+// inTurn words the next step of both on the way to a version of one: IstioCNI first on the way up, ZTunnel first on the way down,
+// each at most a minor version beyond the other.
+func (k *check) inTurn(v *violation) {
+	version := Parse(k.change.New.Ref().Version)
+	leader, follower := k.before.mesh.CNI.Ref(), k.before.mesh.ZTunnel.Ref()
+	direction := 1
+	if version.MinorsAhead(Parse(k.change.Old.Ref().Version)) < 0 {
+		leader, follower, direction = follower, leader, -1
+	}
+	beyond := func(a, b Version) int { return direction * a.MinorsAhead(b) }
+	next := Parse(follower.Version).next(direction).alias()
+	if beyond(version, next) <= 0 {
+		next = version
+	}
+	how := map[int]string{1: "Raise ", -1: "Lower "}[direction]
+	v.instead = false
+	if beyond(Parse(leader.Version), Parse(follower.Version)) <= 0 {
+		v.todo = how + string(leader.Kind) + " first" + k.after.andWait(leader.Kind)
+		v.steps = []string{patchVersion(leader.Kind, leader.Name, next.String()), k.after.waitForDaemonSet(leader.Kind)}
+	}
+	if beyond(version, next) > 0 {
+		if v.todo = how + "the two in turn"; len(v.steps) == 0 {
+			v.todo = how + string(follower.Kind) + " first" + k.after.andWait(follower.Kind)
+		}
+		v.steps = append(v.steps, patchVersion(follower.Kind, follower.Name, next.String()), k.after.waitForDaemonSet(follower.Kind))
+	}
 }
 
 // aheadOfPlane reports whether the change is refused already because the singleton runs ahead of a control plane. What

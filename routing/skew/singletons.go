@@ -69,10 +69,50 @@ func (k *check) singleton(group []breach) violation {
 			what = " would make the mesh ambient"
 		}
 		k.leavesBehind(&v, b)
-		v.what = k.change.object().Ref().String() + what + ", and " + b.component.String() + " would be " +
-			b.where(b.plane.String()) + "."
+		of := b.plane.String()
+		between := k.between(b)
+		switch {
+		case !b.declared(group):
+			of = b.plane.still(b.claim)
+			v.todo, v.steps = "First wait for the control plane", []string{b.plane.wait()}
+		case between != nil:
+			k.uses(&v, between)
+		}
+		v.what = k.change.object().Ref().String() + what + ", and " + b.component.String() + " would be " + b.where(of) + "."
 	}
 	return v
+}
+
+// declared reports whether one of the group violates in the same direction against what a control plane is asked to be: else
+// it is enough to wait.
+func (b breach) declared(group []breach) bool {
+	return slices.ContainsFunc(group, func(other breach) bool {
+		return other.ahead == b.ahead && other.claim.declared() && !other.claim.superseded
+	})
+}
+
+// still names a control plane by what it is not done with.
+func (p *plane) still(c claim) string {
+	return "revision " + p.name + ", which declares " + show(p.version()) + " but " + p.stillRuns(c)
+}
+
+// between is a control plane to use in place of one that a singleton is ahead of and cannot be lowered to, because another
+// one is in use two minors above; nil where it can, or there is none.
+func (k *check) between(b breach) *plane {
+	if !b.ahead || b.component.source != bySpec || !k.before.above(b.plane.version()) {
+		return nil
+	}
+	for _, p := range k.before.live() {
+		if lead := p.version().MinorsAhead(b.component.version); p.name != b.plane.name && (lead == 0 || lead == 1) {
+			return p
+		}
+	}
+	return nil
+}
+
+// above reports whether a control plane is in use that nothing of this version fits.
+func (v *view) above(version Version) bool {
+	return slices.ContainsFunc(v.live(), func(p *plane) bool { return p.version().MinorsAhead(version) > 1 })
 }
 
 // follows words a change of the singleton itself.
@@ -80,8 +120,10 @@ func (k *check) follows(v *violation, group []breach) {
 	b := group[0]
 	p, x := b.plane, b.component.version
 	subject := k.subject()
-	declaredAhead := slices.ContainsFunc(group, func(b breach) bool { return b.ahead && b.claim.declared() && !b.claim.superseded })
 	switch {
+	case !b.ahead && !b.declared(group):
+		v.what = subject + " would be " + b.where(p.still(b.claim)+",") + "."
+		v.todo, v.steps = "First wait for the control plane", []string{p.wait()}
 	case !b.ahead:
 		of := p.String() + p.because()
 		if p.because() != "" {
@@ -90,16 +132,25 @@ func (k *check) follows(v *violation, group []breach) {
 		v.what = subject + " would be " + b.where(of) + "."
 		v.todo = "Choose a version from " + p.version().next(-1).Minor() + " to " + p.version().Minor()
 		v.steps, v.instead = []string{k.patches(specVersion(k.after.fitting().String()))}, true
-	case !declaredAhead:
-		v.what = subject + " would run ahead of revision " + p.name + ", which declares " + show(p.version()) + " but " +
-			p.stillRuns(b.claim) + "."
+	case !b.declared(group):
+		v.what = subject + " would run ahead of " + p.still(b.claim) + "."
 		v.todo, v.steps = "First wait for the control plane", []string{p.wait()}
 	default:
 		v.what = subject + " would run ahead of " + p.String() + p.because() + "."
+		if k.change.Operation == Update && k.change.Old.Ref().Version == k.change.New.Ref().Version {
+			v.todo = "Lower " + b.component.ref.String() + " first" + k.after.andWait(b.component.ref.Kind)
+			v.steps = []string{
+				patchVersion(b.component.ref.Kind, b.component.ref.Name, p.version().String()), k.after.waitForDaemonSet(b.component.ref.Kind),
+			}
+			return
+		}
 		to := k.after.newest(p.itself)
 		v.todo, v.steps = "Move them first", k.after.leave(p, to)
 		if p.active || to == noRevision || len(v.steps) == 0 {
-			v.todo, v.steps = "Raise the control plane first and wait for it", []string{p.raise(x), p.wait()}
+			if x.MinorsAhead(p.version()) > 1 {
+				x = p.version().next(1).alias() // no control plane, or nothing beside it, may skip a minor
+			}
+			v.todo, v.steps = "Raise the control plane first"+k.after.andMove(p), k.after.bring(p, x)
 		}
 	}
 }
@@ -130,9 +181,18 @@ func (k *check) leavesBehind(v *violation, b breach) {
 	to := p.version().next(-1).alias()
 	if b.ahead {
 		name, to = "Lower", p.version()
+		if c.maxAhead > 0 && k.before.above(to) {
+			to = to.next(c.maxAhead).alias()
+		}
 	}
 	v.todo = name + " " + c.ref.String() + " first" + k.after.andWait(c.ref.Kind)
 	v.steps = []string{patchVersion(c.ref.Kind, c.ref.Name, to.String()), k.after.waitForDaemonSet(c.ref.Kind)}
+	if old := k.before.plane(p.name); b.ahead && old != nil && old.version().MinorsAhead(to) > 1 {
+		// The singleton may not be so far below what is declared now.
+		through := to.next(1)
+		v.todo = "Go through " + through.Minor() + " first, and lower " + c.ref.String()
+		v.steps = slices.Concat([]string{p.raise(through.alias()), p.wait()}, v.steps)
+	}
 }
 
 // where says on which side of the control plane the component is.

@@ -88,16 +88,10 @@ func (k *check) squeeze(kind Kind, low, high *plane) violation {
 		k.usesBoth(&v, low, high)
 	case low.istio != high.istio:
 		v.todo = "Go through " + through.Minor() + ": bring " + off.String() + " there first"
-		v.steps = []string{off.raise(through.alias()), off.wait()}
+		v.steps = k.after.bring(off, through.alias())
 	default:
-		// No alias here: with RevisionBased it would name a revision that is later updated in place.
 		v.todo = "Go through " + through.Minor() + " first"
-		version := through.Minor() + ".<patch>"
-		between := plane{
-			name: Istio{Name: off.istio, Version: version, Strategy: RevisionBased}.target(), namespace: off.namespace, pending: true,
-		}
-		v.steps = append([]string{patchVersion(KindIstio, off.istio, version), between.wait()}, k.after.leave(off, between.name)...)
-		v.steps = append(v.steps, patchVersion(kind, "default", through.alias().String()))
+		v.steps = append(k.after.bring(off, through.alias()), patchVersion(kind, "default", through.alias().String()))
 	}
 	return v
 }
@@ -115,15 +109,23 @@ func (k *check) usesBoth(v *violation, low, high *plane) {
 		v.todo, v.steps = "Move everything off revision "+low.name+" first", k.after.leave(low, k.after.newest(low.itself))
 	case used(low) && used(high):
 		v.todo = "Go through " + through.Minor() + ": bring " + low.String() + " there first"
-		v.steps = []string{low.raise(through.alias()), low.wait()}
+		v.steps = k.after.bring(low, through.alias())
 	case k.sharesWith(low) || k.sharesWith(high):
 		v.todo, v.instead = "Take its rollout away", true
 		v.steps = []string{k.edits("annotate", routing.AnnotationRollout+"-")}
-	case k.change.is(KindTag) || k.change.is(KindZTunnel):
-		v.todo, v.instead = "Point it at revision "+to.name, true
-		v.steps = []string{k.patches(targetRef(Ref{Kind: KindRevision, Name: to.name}))}
 	default:
-		v.todo, v.instead = "Use revision "+to.name, true
-		v.steps = []string{k.asks(to.name)}
+		k.uses(v, to)
+	}
+}
+
+// uses names the control plane that the changed object should lead to instead.
+func (k *check) uses(v *violation, to *plane) {
+	v.todo, v.instead = "Use revision "+to.name, true
+	v.steps = []string{k.asks(to.name)}
+	if k.change.is(KindTag) || k.change.is(KindZTunnel) {
+		v.todo, v.steps = "Point it at revision "+to.name, []string{k.patches(targetRef(Ref{Kind: KindRevision, Name: to.name}))}
+	}
+	if k.after.rollsOut(to) {
+		v.steps = append([]string{to.wait()}, v.steps...)
 	}
 }

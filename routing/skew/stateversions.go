@@ -123,7 +123,7 @@ func (e *examiner) singleton(p *plane, group []breach) violation {
 	case p.version().MinorsAhead(declared) >= 0:
 		v.todo, v.steps = "Wait for the control plane, which "+p.stillRuns(b.claim), []string{p.wait()}
 	case p.active:
-		v.todo, v.steps = "Raise the control plane and wait for it", []string{p.raise(declared), p.wait()}
+		v.todo, v.steps = "Raise the control plane"+e.view.andMove(p), e.view.bring(p, declared)
 	default:
 		v.todo, v.steps = "Move what uses the revision to another one", e.view.leave(p, e.view.newest(p.itself))
 	}
@@ -144,7 +144,7 @@ func (e *examiner) squeeze(kind Kind) {
 	}
 	if low.active {
 		through := low.version().next(1)
-		v.todo, v.steps = "Bring "+low.String()+" to "+through.Minor(), []string{low.raise(through.alias()), low.wait()}
+		v.todo, v.steps = "Bring "+low.String()+" to "+through.Minor(), e.view.bring(low, through.alias())
 	} else {
 		v.todo, v.steps = "Move everything off revision "+low.name, e.view.leave(low, e.view.newest(low.itself))
 	}

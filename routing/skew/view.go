@@ -18,6 +18,8 @@ type view struct {
 	wanted map[string]*users
 	// ambient: something in the mesh is ambient, so that IstioCNI has no room ahead.
 	ambient bool
+	// created is the kind of an object that the cluster does not have yet; empty where there is none.
+	created Kind
 }
 
 func newView(m *Mesh, p Policy) *view {
@@ -136,22 +138,32 @@ func (v *view) addNames() {
 // without status or right after the first installation, what is declared has to do: there is nothing that could
 // be ahead or behind of anything else.
 func (v *view) addRunning() {
-	observed := slices.ContainsFunc(v.mesh.Revisions, func(r Revision) bool {
-		return r.Origin != routing.Webhook && !r.Remote && (r.Istiod.Found || r.Ready != NotObserved)
-	})
-	if !observed {
-		return
-	}
 	for _, p := range v.planes {
-		if p.remote {
-			// Nothing here can tell what another cluster runs, and Ready may never become True.
-			continue
-		}
 		p.claims = append(p.claims, v.runningClaims(p)...)
 	}
 }
 
+// observed reports whether anything is known of what any control plane runs.
+func (v *view) observed() bool {
+	return slices.ContainsFunc(v.mesh.Revisions, func(r Revision) bool {
+		return r.Origin != routing.Webhook && !r.Remote && (r.Istiod.Found || r.Ready != NotObserved)
+	})
+}
+
+// rollsOut reports whether pods of a control plane are still to be replaced, or none runs yet, whichever version the policy
+// looks at.
+func (v *view) rollsOut(p *plane) bool {
+	declared := p.version()
+	return slices.ContainsFunc(v.runningClaims(p), func(c claim) bool {
+		return c.source == noPods || c.version.Known() && declared.Known() && c.version.MinorsAhead(declared) != 0
+	})
+}
+
 func (v *view) runningClaims(p *plane) []claim {
+	if p.remote || !v.observed() {
+		// Nothing here can tell what another cluster runs, and Ready may never become True.
+		return nil
+	}
 	for _, r := range v.mesh.Revisions {
 		if r.Name != p.name || r.Origin == routing.Webhook {
 			continue
