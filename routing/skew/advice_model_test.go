@@ -186,3 +186,24 @@ func (u *user) gone(o skew.Object) {
 		u.mesh.Namespaces = without(u.mesh.Namespaces, o)
 	}
 }
+
+// repair does what is advised about the mesh as it is, until nothing is left that violates a policy.
+func (u *user) repair() error {
+	for range 2 * mostTries {
+		seen := skew.Examine(&u.mesh, u.policy).Observations
+		i := slices.IndexFunc(seen, func(o skew.Observation) bool { return o.Level == skew.Deny })
+		if i < 0 {
+			return nil
+		}
+		u.said = append(u.said, string(seen[i].Rule)+": "+seen[i].What+" "+seen[i].Advice+": "+strings.Join(seen[i].Steps, "; "))
+		if len(seen[i].Steps) == 0 {
+			return errors.New("nothing is advised")
+		}
+		for _, step := range seen[i].Steps {
+			if err := u.line(step); err != nil {
+				return err
+			}
+		}
+	}
+	return errors.New("still wrong")
+}

@@ -29,6 +29,24 @@ func (m model[S]) advised(t *testing.T, n int) (followed int) {
 	return followed
 }
 
+// repaired does what is advised about every n-th state.
+func (m model[S]) repaired(t *testing.T, n int) {
+	t.Helper()
+	for i := 0; i < len(m.states); i += n {
+		u := user{mesh: m.mesh(m.states[i]), policy: m.policy}
+		if err := u.repair(); err != nil {
+			t.Fatalf("%+v: %v, after\n%s", m.states[i], err, strings.Join(u.said, "\n"))
+		}
+	}
+}
+
+// injected is the mesh with a namespace for its sidecars.
+func injected(s inPlaceState) skew.Mesh {
+	m := s.mesh()
+	m.Namespaces = []skew.Namespace{namespace("bookinfo", "istio-injection=enabled")}
+	return m
+}
+
 func TestWhatARefusalSaysLeadsToTheEndInPlace(t *testing.T) {
 	t.Parallel()
 	followed := 0
@@ -37,11 +55,7 @@ func TestWhatARefusalSaysLeadsToTheEndInPlace(t *testing.T) {
 		if !longWalk() {
 			n = 7 + 30*min(i, 1)
 		}
-		m.mesh = func(s inPlaceState) skew.Mesh {
-			mesh := s.mesh()
-			mesh.Namespaces = []skew.Namespace{namespace("bookinfo", "istio-injection=enabled")}
-			return mesh
-		}
+		m.mesh = injected
 		followed += m.advised(t, n)
 	}
 	t.Logf("followed %d refusals", followed)
@@ -74,5 +88,22 @@ func TestWhatThePageOfMessagesSaysLeadsToTheEnd(t *testing.T) {
 		if err := u.do(s.change); err != nil {
 			t.Errorf("%s, %s: %v, after\n%s", s.rule, s.when, err, strings.Join(u.said, "\n"))
 		}
+	}
+}
+
+// What is advised about a mesh that is wrong brings it back to one that fits.
+func TestWhatStatusAdvisesLeadsToTheEnd(t *testing.T) {
+	t.Parallel()
+	n := 7
+	if longWalk() {
+		n = 1
+	}
+	for _, p := range inPlaceTables() {
+		m := p.model()
+		m.mesh = injected
+		m.repaired(t, n)
+	}
+	for _, p := range revisionTables() {
+		p.model().repaired(t, n)
 	}
 }

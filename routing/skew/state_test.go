@@ -87,7 +87,7 @@ func stateCases() map[string]struct {
 		},
 		"IstioCNI and ZTunnel two minors apart, and no control plane": {
 			skew.Mesh{CNI: new(cni("v1.30.3")), ZTunnel: new(ztunnel("v1.28.3"))},
-			[]string{"CNIZTunnelPair Deny kubectl get istiocni,ztunnel -o wide"},
+			[]string{`CNIZTunnelPair Deny kubectl patch ztunnel default --type=merge -p '{"spec":{"version":"v1.30.3"}}'`},
 		},
 		"a rollout of a tag to a revision that is not there": {
 			changed(revisionBased("v1.30.3"), func(m *skew.Mesh) {

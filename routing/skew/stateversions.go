@@ -87,6 +87,8 @@ func (e *examiner) proxies(p *plane, ahead bool, group []breach) violation {
 		v.todo = "Remove the pinned image, so that istiod deploys its own version"
 	case ahead && p.version().MinorsAhead(group[0].component.version) >= 0:
 		v.todo, v.steps = "Wait for the control plane", append(unique(pinned), p.wait())
+	case e.view.rollsOut(p):
+		v.todo, v.steps = "Wait for the control plane, then restart them", append([]string{p.wait()}, v.steps...)
 	case ahead:
 		v.todo = "A control plane injects its own version: restart them, or raise it"
 	}
@@ -108,21 +110,29 @@ func (e *examiner) singleton(p *plane, group []breach) violation {
 	if kind == KindZTunnel {
 		v.rule = ZTunnelSkew
 	}
-	v.what = b.component.String() + " is " + b.where(p.String()+p.because()) + "."
+	of := p.String() + p.because()
+	if !b.ahead && !b.declared(group) {
+		of = p.still(b.claim) + ","
+	}
+	v.what = b.component.String() + " is " + b.where(of) + "."
 	if b.component.source != bySpec {
-		v.what = "pods of " + b.component.ref.String() + " that run " + show(b.component.version) + " are " +
-			b.where(p.String()+p.because()) + "."
+		v.what = "pods of " + b.component.ref.String() + " that run " + show(b.component.version) + " are " + b.where(of) + "."
 	}
 	declared, fits := b.component.version, e.view.fitting().String()
 	switch {
 	case b.component.source != bySpec:
 		v.todo, v.steps = e.view.daemonSet(kind), []string{e.view.waitForDaemonSet(kind)}
+	case !b.ahead && !b.declared(group):
+		v.todo, v.steps = "Wait for the control plane", []string{p.wait()}
 	case !b.ahead:
 		v.todo = "Raise it"
 		v.steps = []string{patchVersion(kind, b.component.ref.Name, fits), e.view.waitForDaemonSet(kind)}
 	case p.version().MinorsAhead(declared) >= 0:
 		v.todo, v.steps = "Wait for the control plane, which "+p.stillRuns(b.claim), []string{p.wait()}
 	case p.active:
+		if declared.MinorsAhead(p.version()) > 1 {
+			declared = p.version().next(1).alias()
+		}
 		v.todo, v.steps = "Raise the control plane"+e.view.andMove(p), e.view.bring(p, declared)
 	default:
 		v.todo, v.steps = "Move what uses the revision to another one", e.view.leave(p, e.view.newest(p.itself))
@@ -161,10 +171,16 @@ func (e *examiner) pair() {
 	if found.excess == 0 {
 		return
 	}
+	behind, other := e.view.mesh.ZTunnel.Ref(), e.view.mesh.CNI.Ref()
+	if found.turned {
+		behind, other = other, behind
+	}
 	v := violation{
 		rule: CNIZTunnelPair, objects: []Ref{e.view.mesh.CNI.Ref(), found.other.ref},
 		what: describe(e.view.mesh.CNI.Ref()) + " is " + found.relation() + ".",
-		todo: "Move the one that is behind", steps: []string{"kubectl get istiocni,ztunnel -o wide"},
+		todo: "Raise " + behind.String(),
+		// What the other one has fits the control planes, or they would have been named instead of the pair.
+		steps: []string{patchVersion(behind.Kind, behind.Name, other.Version), e.view.waitForDaemonSet(behind.Kind)},
 	}
 	if found.other.source != bySpec {
 		kind := found.other.ref.Kind
