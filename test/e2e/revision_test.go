@@ -50,7 +50,7 @@ func (w *world) revisionInterrupted() {
 	})
 	w.router("interrupted: the CNI plugin waits, for a router that starts now, too", func(s *step) {
 		s.restartRouter()
-		s.refused("revision/cni-first", skew.CNISkew)
+		s.refused("revision/cni-before-istiod", skew.CNISkew)
 	})
 	w.works("it is repaired", func(*step) { w.repair(sail.Istiod, newVersion) })
 }
