@@ -61,6 +61,11 @@ func (v *view) waitForDaemonSet(kind Kind) string {
 	return "kubectl rollout status daemonset/ztunnel" + in(v.mesh.ZTunnel.Namespace)
 }
 
+// bringSingleton lists what brings an IstioCNI or ZTunnel to a version.
+func (v *view) bringSingleton(r Ref, version string) []string {
+	return []string{patchVersion(r.Kind, r.Name, version), v.waitForDaemonSet(r.Kind)}
+}
+
 // byNode reports whether the pods of a singleton are replaced by hand.
 func (v *view) byNode(kind Kind) bool { return kind == KindZTunnel && v.mesh.ZTunnel.OnDelete }
 

@@ -214,8 +214,6 @@ func patched(old skew.Object, body string) (skew.Object, error) {
 			Version        string
 			UpdateStrategy struct{ Type skew.Strategy }
 			TargetRef      struct{ Kind, Name string }
-			// ZTunnel's grace period is in the values.
-			Values json.RawMessage
 		}
 	}
 	if err := json.Unmarshal([]byte(body), &patch); err != nil {

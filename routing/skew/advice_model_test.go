@@ -135,7 +135,7 @@ func is[T skew.Object](r skew.Ref) func(T) bool {
 	return func(o T) bool { return o.Ref().Name == r.Name && o.Ref().Namespace == r.Namespace }
 }
 
-// put is the list with an object in place of its old self, without which it is a new one; without where it is gone.
+// put is the list with an object in place of its old self, if it has one.
 func put[T skew.Object](list []T, o T) []T { return append(without(list, o), o) }
 
 func without[T skew.Object](list []T, o T) []T {

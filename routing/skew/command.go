@@ -42,6 +42,9 @@ func targetRef(to Ref) string {
 	return fmt.Sprintf(`{"spec":{"targetRef":{"kind":%q,"name":%q}}}`, string(to.Kind), to.Name)
 }
 
+// point is the command that makes a tag or ZTunnel point at something.
+func point(r, to Ref) string { return on("patch", r) + " --type=merge -p '" + targetRef(to) + "'" }
+
 // unpin is the command that lets istiod choose the image of a Gateway.
 func unpin(gateway Ref) string {
 	return on("annotate", gateway) + " " + AnnotationProxyImage + "-"

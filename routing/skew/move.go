@@ -1,7 +1,6 @@
 package skew
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/revision-router/revision-router/routing"
@@ -20,6 +19,15 @@ func (v *view) bring(p *plane, version Version) []string {
 	}
 	next := plane{name: o.target(), istio: o.Name, namespace: p.namespace, pending: true}
 	return slices.Concat([]string{patchVersion(KindIstio, o.Name, o.Version), next.wait()}, v.moves(p, &next))
+}
+
+// towards is the version to raise a control plane to on the way to another one: neither it nor what stands beside it may skip a
+// minor.
+func (p *plane) towards(version Version) Version {
+	if version.MinorsAhead(p.version()) > 1 {
+		return p.version().next(1).alias()
+	}
+	return version
 }
 
 // andMove is what follows "Raise the control plane" before the commands of bring.
@@ -63,10 +71,10 @@ func (v *view) moves(p, next *plane) []string {
 // redirects lists what makes new pods of the users of a control plane go to another one.
 func (v *view) redirects(p, next *plane) []string {
 	u, to := p.users.sorted(), next.name
+	target := Ref{Kind: KindRevision, Name: to}
 	var commands []string
 	for _, t := range v.pointing(p, next) {
-		commands = append(commands, fmt.Sprintf(`kubectl patch istiorevisiontag %s --type=merge `+
-			`-p '{"spec":{"targetRef":{"kind":"IstioRevision","name":"%s"}}}'`, t, to))
+		commands = append(commands, point(Ref{Kind: KindTag, Name: t}, target))
 	}
 	for _, t := range v.mesh.Tags {
 		if !t.Deleting && p.shares(t) {
@@ -88,8 +96,7 @@ func (v *view) redirects(p, next *plane) []string {
 		}
 	}
 	if u.ztunnel && v.created != KindZTunnel && !next.brings(v.mesh.ZTunnel.TargetKind, v.mesh.ZTunnel.TargetName) {
-		commands = append(commands, fmt.Sprintf(`kubectl patch ztunnel default --type=merge `+
-			`-p '{"spec":{"targetRef":{"kind":"IstioRevision","name":"%s"}}}'`, to))
+		commands = append(commands, point(Ref{Kind: KindZTunnel, Name: "default"}, target))
 	}
 	return commands
 }

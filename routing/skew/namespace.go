@@ -90,7 +90,7 @@ func (v *view) repoint(t routing.Tag) []string {
 	if !ok {
 		return nil
 	}
-	return []string{on("patch", ref) + " --type=merge -p '" + targetRef(to) + "'"}
+	return []string{point(ref, to)}
 }
 
 // known lists the names that istio.io/rev may have, the closest to the given one first.

@@ -28,9 +28,9 @@ func cniAndZTunnel(k *check) []violation {
 	case k.change.Operation == Update:
 		k.inTurn(&v)
 	case k.newBreaches.of(after.other.ref.Kind):
-		kind, fits := after.other.ref.Kind, k.after.fitting().String()
+		fits := k.after.fitting().String()
 		v.todo, v.instead = "First bring "+after.other.ref.String()+" to "+fits, false
-		v.steps = []string{patchVersion(kind, after.other.ref.Name, fits), k.after.waitForDaemonSet(kind)}
+		v.steps = k.after.bringSingleton(after.other.ref, fits)
 	default:
 		v.todo = "Choose the same version"
 		v.steps = []string{k.patches(specVersion(after.other.version.String()))}
@@ -56,13 +56,13 @@ func (k *check) inTurn(v *violation) {
 	v.instead = false
 	if beyond(Parse(leader.Version), Parse(follower.Version)) <= 0 {
 		v.todo = how + string(leader.Kind) + " first" + k.after.andWait(leader.Kind)
-		v.steps = []string{patchVersion(leader.Kind, leader.Name, next.String()), k.after.waitForDaemonSet(leader.Kind)}
+		v.steps = k.after.bringSingleton(leader, next.String())
 	}
 	if beyond(version, next) > 0 {
 		if v.todo = how + "the two in turn"; len(v.steps) == 0 {
 			v.todo = how + string(follower.Kind) + " first" + k.after.andWait(follower.Kind)
 		}
-		v.steps = append(v.steps, patchVersion(follower.Kind, follower.Name, next.String()), k.after.waitForDaemonSet(follower.Kind))
+		v.steps = append(v.steps, k.after.bringSingleton(follower, next.String())...)
 	}
 }
 

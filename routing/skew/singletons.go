@@ -139,18 +139,13 @@ func (k *check) follows(v *violation, group []breach) {
 		v.what = subject + " would run ahead of " + p.String() + p.because() + "."
 		if k.change.Operation == Update && k.change.Old.Ref().Version == k.change.New.Ref().Version {
 			v.todo = "Lower " + b.component.ref.String() + " first" + k.after.andWait(b.component.ref.Kind)
-			v.steps = []string{
-				patchVersion(b.component.ref.Kind, b.component.ref.Name, p.version().String()), k.after.waitForDaemonSet(b.component.ref.Kind),
-			}
+			v.steps = k.after.bringSingleton(b.component.ref, p.version().String())
 			return
 		}
 		to := k.after.newest(p.itself)
 		v.todo, v.steps = "Move them first", k.after.leave(p, to)
 		if p.active || to == noRevision || len(v.steps) == 0 {
-			if x.MinorsAhead(p.version()) > 1 {
-				x = p.version().next(1).alias() // no control plane, or nothing beside it, may skip a minor
-			}
-			v.todo, v.steps = "Raise the control plane first"+k.after.andMove(p), k.after.bring(p, x)
+			v.todo, v.steps = "Raise the control plane first"+k.after.andMove(p), k.after.bring(p, p.towards(x))
 		}
 	}
 }
@@ -186,7 +181,7 @@ func (k *check) leavesBehind(v *violation, b breach) {
 		}
 	}
 	v.todo = name + " " + c.ref.String() + " first" + k.after.andWait(c.ref.Kind)
-	v.steps = []string{patchVersion(c.ref.Kind, c.ref.Name, to.String()), k.after.waitForDaemonSet(c.ref.Kind)}
+	v.steps = k.after.bringSingleton(c.ref, to.String())
 	if old := k.before.plane(p.name); b.ahead && old != nil && old.version().MinorsAhead(to) > 1 {
 		// The singleton may not be so far below what is declared now.
 		through := to.next(1)

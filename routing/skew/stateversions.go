@@ -126,14 +126,11 @@ func (e *examiner) singleton(p *plane, group []breach) violation {
 		v.todo, v.steps = "Wait for the control plane", []string{p.wait()}
 	case !b.ahead:
 		v.todo = "Raise it"
-		v.steps = []string{patchVersion(kind, b.component.ref.Name, fits), e.view.waitForDaemonSet(kind)}
+		v.steps = e.view.bringSingleton(b.component.ref, fits)
 	case p.version().MinorsAhead(declared) >= 0:
 		v.todo, v.steps = "Wait for the control plane, which "+p.stillRuns(b.claim), []string{p.wait()}
 	case p.active:
-		if declared.MinorsAhead(p.version()) > 1 {
-			declared = p.version().next(1).alias()
-		}
-		v.todo, v.steps = "Raise the control plane"+e.view.andMove(p), e.view.bring(p, declared)
+		v.todo, v.steps = "Raise the control plane"+e.view.andMove(p), e.view.bring(p, p.towards(declared))
 	default:
 		v.todo, v.steps = "Move what uses the revision to another one", e.view.leave(p, e.view.newest(p.itself))
 	}
@@ -180,7 +177,7 @@ func (e *examiner) pair() {
 		what: describe(e.view.mesh.CNI.Ref()) + " is " + found.relation() + ".",
 		todo: "Raise " + behind.String(),
 		// What the other one has fits the control planes, or they would have been named instead of the pair.
-		steps: []string{patchVersion(behind.Kind, behind.Name, other.Version), e.view.waitForDaemonSet(behind.Kind)},
+		steps: e.view.bringSingleton(behind, other.Version),
 	}
 	if found.other.source != bySpec {
 		kind := found.other.ref.Kind
